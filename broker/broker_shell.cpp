@@ -1,0 +1,130 @@
+#include "broker/broker_shell.hpp"
+
+#include <csignal>
+#include <utility>
+#include <variant>
+
+#include "protocol/codec.hpp"
+#include "protocol/transport/clock.hpp"
+
+namespace achilles::broker {
+
+namespace {
+
+constexpr int kMessagesPerTurn = 256;
+/// How long BYEs may delay the end.
+constexpr std::chrono::milliseconds kFarewellLinger{500};
+
+}  // namespace
+
+BrokerShell::BrokerShell(protocol::Context& context, ShellOptions options, Log log)
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      scheduler_(options_.scheduler, protocol::now()),
+      socket_(context) {}
+
+BrokerShell::~BrokerShell() = default;
+
+std::string BrokerShell::bind(const std::string& endpoint) {
+  return socket_.bind(endpoint);
+}
+
+void BrokerShell::run(protocol::SignalWatcher* signals) {
+  const auto socket_watch = loop_.watch(socket_, [this] { receive(); });
+  std::optional<protocol::PollLoop::WatchId> signal_watch;
+  if (signals != nullptr) {
+    signal_watch = loop_.watch(signals->fd(), {}, [this, signals](bool, bool) {
+      while (const auto signal = signals->take()) {
+        farewell_reason_ = std::string("the broker was told to stop by ") +
+                           (*signal == SIGINT ? "SIGINT" : "SIGTERM");
+        loop_.stop();
+      }
+    });
+  }
+  loop_.run([this] { return scheduler_.next_deadline(); }, [this] { turn(); });
+  farewell();
+  if (signal_watch) loop_.unwatch(*signal_watch);
+  loop_.unwatch(socket_watch);
+}
+
+void BrokerShell::receive() {
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    auto received = socket_.receive();
+    if (!received) break;
+    const PeerId peer{received->peer};
+    auto decoded = protocol::decode(received->frames);
+    if (auto* malformed = std::get_if<protocol::Malformed>(&decoded)) {
+      step(MessageMalformed{peer, malformed->reason, std::move(malformed->detail)});
+    } else {
+      step(MessageReceived{peer, std::get<protocol::Message>(std::move(decoded))});
+    }
+  }
+}
+
+void BrokerShell::turn() {
+  for (const auto peer : socket_.take_lost()) lost_.push_back({peer});
+  report_lost();
+  Commands commands;
+  const auto now = protocol::now();
+  if (const auto due = scheduler_.next_deadline(); due && *due <= now) {
+    scheduler_.expire(now, commands);
+  }
+  scheduler_.settle(now, commands);
+  execute(commands);
+  // What was learnt while sending frees chunks that others may have at once.
+  while (!lost_.empty()) {
+    report_lost();
+    Commands more;
+    scheduler_.settle(protocol::now(), more);
+    execute(more);
+  }
+}
+
+void BrokerShell::step(Event event) {
+  Commands commands;
+  scheduler_.step(protocol::now(), std::move(event), commands);
+  execute(commands);
+}
+
+void BrokerShell::report_lost() {
+  while (!lost_.empty()) {
+    for (const PeerId peer : std::exchange(lost_, {})) step(PeerUnreachable{peer});
+  }
+}
+
+void BrokerShell::execute(Commands& commands) {
+  for (auto& command : commands) {
+    if (const auto* message = std::get_if<SendMessage>(&command)) {
+      send(message->peer, message->message);
+    } else if (const auto* forget = std::get_if<ForgetPeer>(&command)) {
+      socket_.forget(forget->peer.value);
+    } else {
+      log_(std::get<Note>(command));
+    }
+  }
+}
+
+void BrokerShell::send(PeerId peer, const protocol::Message& message) {
+  const auto result = socket_.send(peer.value, protocol::encode(message));
+  if (result == protocol::SendResult::kUnreachable) {
+    lost_.push_back(peer);
+  } else if (result == protocol::SendResult::kQueued &&
+             socket_.unsent_bytes(peer.value) > options_.unsent_bytes_max) {
+    log_({Note::Level::kWarning, "Peer " + std::to_string(peer.value) +
+                                     " does not read what is sent to it (" +
+                                     std::to_string(options_.unsent_bytes_max >> 20) +
+                                     " MiB wait for it): its connection is given up."});
+    socket_.forget(peer.value);
+    lost_.push_back(peer);
+  }
+}
+
+void BrokerShell::farewell() {
+  Commands commands;
+  scheduler_.farewell(protocol::now(), farewell_reason_, commands);
+  execute(commands);
+  socket_.set_linger(kFarewellLinger);
+  log_({Note::Level::kInfo, "The end: " + farewell_reason_ + "."});
+}
+
+}  // namespace achilles::broker

@@ -1,0 +1,34 @@
+// All that can happen to the broker's core.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "protocol/messages.hpp"
+
+namespace achilles::broker {
+
+/// A connection as the shell knows it. Not a name on the wire: a peer that reconnects is a new one.
+using PeerId = protocol::Id<struct PeerTag>;
+
+struct MessageReceived {
+  PeerId peer;
+  protocol::Message message;
+};
+
+/// Bytes arrived that are no message.
+struct MessageMalformed {
+  PeerId peer;
+  protocol::RejectReason reason = protocol::RejectReason::kMalformed;
+  std::string detail;
+};
+
+/// A message could not be sent: the peer's connection is gone.
+struct PeerUnreachable {
+  PeerId peer;
+};
+
+using Event = std::variant<MessageReceived, MessageMalformed, PeerUnreachable>;
+
+}  // namespace achilles::broker

@@ -1,0 +1,89 @@
+#include "broker/core/job_table.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace achilles::broker {
+
+using protocol::Chunk;
+using protocol::ItemIndex;
+
+namespace {
+bool contains(const Chunk& chunk, ItemIndex item) {
+  return item >= chunk.first && item - chunk.first < chunk.items.count();
+}
+}  // namespace
+
+void Job::enqueue(Chunk chunk) {
+  queued_bytes += chunk.items.bytes();
+  queued_items += chunk.items.count();
+  const ItemIndex first = chunk.first;
+  queued.emplace(first, std::move(chunk));
+}
+
+Chunk Job::take_queued(ItemIndex first) {
+  auto node = queued.extract(first);
+  Chunk chunk = std::move(node.mapped());
+  queued_bytes -= chunk.items.bytes();
+  queued_items -= chunk.items.count();
+  return chunk;
+}
+
+bool Job::overlaps_queued(ItemIndex first, std::uint64_t count) const {
+  const auto next = queued.lower_bound(first);
+  if (next != queued.end() && next->first - first < count) return true;
+  return next != queued.begin() && contains(std::prev(next)->second, first);
+}
+
+std::optional<protocol::AttemptId> Job::assigned_at_or_before(ItemIndex item) const {
+  const auto next = assigned.upper_bound(item);
+  if (next == assigned.begin()) return std::nullopt;
+  return std::prev(next)->second;
+}
+
+Job::Next Job::next_queued() const {
+  if (queued.empty()) return {};
+  if (wanted) {
+    const auto next = queued.upper_bound(*wanted);
+    if (next != queued.begin() && contains(std::prev(next)->second, *wanted)) {
+      return {&std::prev(next)->second, true};
+    }
+  }
+  return {&queued.begin()->second, false};
+}
+
+bool Job::wants(const Chunk& chunk) const {
+  return wanted && contains(chunk, *wanted);
+}
+
+std::uint64_t Job::allowance_bytes(std::uint64_t items) const {
+  if (!result_bytes_per_item.known()) return kFirstAllowanceBytes;
+  const double likely = 2 * result_bytes_per_item.value() * static_cast<double>(items) + 256;
+  if (likely >= static_cast<double>(kAllowanceBytesMax)) return kAllowanceBytesMax;
+  return std::max(kAllowanceBytesMin, static_cast<std::uint64_t>(likely));
+}
+
+std::uint64_t Job::estimate_ns(std::uint64_t items) const {
+  if (!busy_ns_per_item.known()) return kUnknownChunkNs;
+  // A day is as good as for ever, and sums of days do not overflow.
+  constexpr double kDayNs = 86'400e9;
+  return static_cast<std::uint64_t>(
+      std::min(kDayNs, busy_ns_per_item.value() * static_cast<double>(items)));
+}
+
+bool Job::has_credit_for(std::uint64_t allowance) const {
+  if (delivered_bytes + reserved_bytes + announced_bytes + allowance <= credit_total) return true;
+  // One chunk at a time always passes, however small the credit: else a job whose chunks are
+  // thought to need more than all of it would never begin.
+  return assigned.empty() && delivered_bytes < credit_total;
+}
+
+void Job::learn(std::uint64_t items, std::uint64_t busy_ns, std::uint64_t result_cost) {
+  if (items == 0) return;
+  const auto count = static_cast<double>(items);
+  const std::uint64_t payload = result_cost - std::min(result_cost, protocol::kResultOverheadBytes);
+  busy_ns_per_item.add(static_cast<double>(busy_ns) / count);
+  result_bytes_per_item.add(static_cast<double>(payload) / count);
+}
+
+}  // namespace achilles::broker

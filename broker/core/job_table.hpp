@@ -1,0 +1,125 @@
+// Jobs: what is queued, what is at workers, and how many bytes of results may still be under way.
+//
+// Result credit. `credit_total` is what the client takes in all; `delivered_bytes` was sent to it.
+// An attempt reserves its allowance, so that its result may come unasked. A result that is larger
+// is announced instead (`announced_bytes`) and reserves its true size when it is granted.
+// Invariants:
+//  1. Chunks in `queued` and `assigned` are keyed by their first item and never overlap.
+//  2. `waiting` holds exactly the assigned attempts that are announced and not granted.
+//  3. The sums (`queued_bytes`, `reserved_bytes`, …) equal those of the chunks and attempts.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "protocol/limits.hpp"
+#include "protocol/messages.hpp"
+
+namespace achilles::broker {
+
+/// What results are thought to need while nothing is known of a job's results.
+inline constexpr std::uint64_t kFirstAllowanceBytes = 16ULL << 10;
+inline constexpr std::uint64_t kAllowanceBytesMin = 512;
+inline constexpr std::uint64_t kAllowanceBytesMax = 1ULL << 20;
+/// What a chunk of a job is thought to take while nothing is known: long, so that few are sent
+/// ahead.
+inline constexpr std::uint64_t kUnknownChunkNs = 1'000'000'000;
+
+/// Follows recent values: each new one counts an eighth.
+class MovingAverage {
+ public:
+  void add(double value) {
+    value_ = known_ ? value_ + (value - value_) / 8 : value;
+    known_ = true;
+  }
+  bool known() const { return known_; }
+  double value() const { return value_; }
+
+ private:
+  double value_ = 0;
+  bool known_ = false;
+};
+
+struct Job {
+  protocol::OpenJob open;
+  std::map<protocol::ItemIndex, protocol::Chunk> queued;
+  std::map<protocol::ItemIndex, protocol::AttemptId> assigned;
+  std::map<protocol::ItemIndex, protocol::AttemptId> waiting;
+  std::set<protocol::WorkerId> workers;  ///< Those that were told of the job.
+  std::map<protocol::ItemIndex, std::uint32_t> deaths;
+
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t queued_items = 0;
+  std::uint64_t assigned_bytes = 0;
+  std::uint64_t assigned_items = 0;
+  std::uint64_t done_items = 0;
+  std::uint64_t requeued_chunks = 0;
+
+  std::uint64_t credit_total = 0;
+  std::uint64_t delivered_bytes = 0;
+  std::uint64_t reserved_bytes = 0;
+  std::uint64_t announced_bytes = 0;  ///< Of `waiting`.
+  std::uint64_t granted_attempts = 0;
+  std::optional<protocol::ItemIndex> wanted;
+
+  MovingAverage busy_ns_per_item;
+  MovingAverage result_bytes_per_item;
+  std::uint64_t window_chunks_max = 0;  ///< The largest window the client was ever told.
+  std::uint64_t chunk_bytes_max = 0;    ///< The largest chunk so far.
+  bool touched = false;  ///< Something changed: settle looks at its grants and at its queue.
+
+  protocol::JobId id() const { return open.job; }
+  std::uint32_t crash_limit() const {
+    return open.crash_limit != 0 ? open.crash_limit : protocol::kDefaultCrashLimit;
+  }
+  std::uint64_t unfinished_chunks() const { return queued.size() + assigned.size(); }
+  std::uint64_t unfinished_bytes() const { return queued_bytes + assigned_bytes; }
+  std::uint64_t running_attempts() const { return assigned.size() - waiting.size(); }
+
+  void enqueue(protocol::Chunk chunk);
+  protocol::Chunk take_queued(protocol::ItemIndex first);
+  /// Whether any of the items is queued already. (For those at workers, ask find_assigned.)
+  bool overlaps_queued(protocol::ItemIndex first, std::uint64_t count) const;
+  /// The attempt with the greatest first item that is not above `item`, if there is one.
+  std::optional<protocol::AttemptId> assigned_at_or_before(protocol::ItemIndex item) const;
+  /// The queued chunk that should go next, and whether the client's user waits for it.
+  struct Next {
+    const protocol::Chunk* chunk = nullptr;
+    bool wanted = false;
+  };
+  Next next_queued() const;
+  bool wants(const protocol::Chunk& chunk) const;
+
+  std::uint64_t allowance_bytes(std::uint64_t items) const;
+  std::uint64_t estimate_ns(std::uint64_t items) const;
+  /// Whether a chunk's result may be counted on to find room at the client.
+  bool has_credit_for(std::uint64_t allowance) const;
+  void learn(std::uint64_t items, std::uint64_t busy_ns, std::uint64_t result_cost);
+};
+
+class JobTable {
+ public:
+  Job* find(protocol::JobId id) {
+    const auto at = jobs_.find(id);
+    return at == jobs_.end() ? nullptr : &at->second;
+  }
+  const Job* find(protocol::JobId id) const {
+    const auto at = jobs_.find(id);
+    return at == jobs_.end() ? nullptr : &at->second;
+  }
+  Job& add(const protocol::OpenJob& open) {
+    Job& job = jobs_[open.job];
+    job.open = open;
+    return job;
+  }
+  void remove(protocol::JobId id) { jobs_.erase(id); }
+  std::map<protocol::JobId, Job>& all() { return jobs_; }
+  const std::map<protocol::JobId, Job>& all() const { return jobs_; }
+
+ private:
+  std::map<protocol::JobId, Job> jobs_;
+};
+
+}  // namespace achilles::broker

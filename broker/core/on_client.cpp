@@ -1,0 +1,226 @@
+// What clients say.
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/state.hpp"
+#include "protocol/limits.hpp"
+
+namespace achilles::broker {
+
+using protocol::ErrorKind;
+using protocol::JobId;
+using protocol::RejectReason;
+
+namespace {
+
+/// How many chunks of a job may be unfinished at the broker.
+constexpr std::uint64_t kWindowChunksMin = 64;
+constexpr std::uint64_t kWindowChunksPerSlot = 1024;
+constexpr std::uint64_t kWindowChunksMax = 65536;
+/// Of different sizes: their list must fit into one message's header, with room for more.
+constexpr std::uint64_t kSizesPerChunkMax = 1ULL << 21;
+/// What a client is remembered to have been refused; it has seldom more than one at a time.
+constexpr std::size_t kFailedJobsMax = 4096;
+
+}  // namespace
+
+Job* Scheduler::State::job_of(Peer& peer, JobId id, const char* message) {
+  if (id.client.value != peer.number) {
+    reject(peer, RejectReason::kOutOfOrder,
+           std::string(message) + " for job " + to_string(id) + ", which is another client's.");
+    return nullptr;
+  }
+  if (Job* job = jobs.find(id)) return job;
+  if (!clients.find(id.client)->failed_jobs.contains(id)) {
+    reject(peer, RejectReason::kOutOfOrder,
+           std::string(message) + " for job " + to_string(id) +
+               ", which is not open: say OPEN_JOB first.");
+  }
+  return nullptr;
+}
+
+void Scheduler::State::on_open_job(Peer& peer, protocol::OpenJob&& open) {
+  if (open.job.client.value != peer.number) {
+    reject(peer, RejectReason::kOutOfOrder,
+           "OPEN_JOB for job " + to_string(open.job) + ", which is another client's.");
+    return;
+  }
+  if (const Job* job = jobs.find(open.job)) {
+    reject(peer, RejectReason::kOutOfOrder,
+           "OPEN_JOB for job " + to_string(job->id()) + ", which is open already.");
+    return;
+  }
+  Client& client = *clients.find(open.job.client);
+  client.failed_jobs.erase(open.job);
+  client.jobs.insert(open.job);
+  programs.open_job(open.program, open.job);
+  Job& job = jobs.add(open);
+  if (open.context.size() > protocol::kMaxContextBytes) {
+    fail_job(job, ErrorKind::kJobRefused,
+             "The values bound to the job's function take " + std::to_string(open.context.size()) +
+                 " bytes; at most " + std::to_string(protocol::kMaxContextBytes) +
+                 " are allowed: pass them as inputs, or read them from a file in the task.");
+    return;
+  }
+  send_window(job);
+  check_refusals(open.program);
+}
+
+void Scheduler::State::on_close_job(Peer& peer, const protocol::CloseJob& close) {
+  if (close.job.client.value != peer.number) {
+    job_of(peer, close.job, "CLOSE_JOB");
+    return;
+  }
+  clients.find(close.job.client)->failed_jobs.erase(close.job);
+  if (Job* job = jobs.find(close.job)) close_job(*job);
+}
+
+void Scheduler::State::on_submit(Peer& peer, protocol::Submit&& submit) {
+  Job* job = job_of(peer, submit.job, "SUBMIT");
+  if (job == nullptr) return;
+  for (auto& chunk : submit.chunks) {
+    if (auto fault = fault_of(*job, chunk)) {
+      reject(peer, fault->reason, fault->detail);
+      fail_job(*job, ErrorKind::kJobRefused, fault->detail);
+      return;
+    }
+    job->chunk_bytes_max = std::max(job->chunk_bytes_max, chunk.items.bytes());
+    job->enqueue(std::move(chunk));
+  }
+  touch(*job);
+}
+
+std::optional<protocol::Rejected> Scheduler::State::fault_of(const Job& job,
+                                                             const protocol::Chunk& chunk) const {
+  const std::string where =
+      "SUBMIT: the chunk at item " + std::to_string(chunk.first) + " of job " + to_string(job.id());
+  const auto fault = [&](RejectReason reason, const std::string& what) {
+    return protocol::Rejected{reason, where + " " + what};
+  };
+  const std::uint64_t count = chunk.items.count();
+  if (count == 0 || chunk.first > UINT64_MAX - count) {
+    return fault(RejectReason::kOutOfOrder, "has " + std::to_string(count) + " items.");
+  }
+  if (chunk.items.bytes() > options.max_payload_bytes) {
+    return fault(RejectReason::kOverLimit,
+                 "has " + std::to_string(chunk.items.bytes()) + " bytes; at most " +
+                     std::to_string(options.max_payload_bytes) +
+                     " are allowed: make its items smaller, or use a smaller chunksize.");
+  }
+  if (chunk.items.layout.sizes.size() > kSizesPerChunkMax) {
+    return fault(RejectReason::kOverLimit,
+                 "has " + std::to_string(count) + " items of different sizes; at most " +
+                     std::to_string(kSizesPerChunkMax) + " are allowed: use a smaller chunksize.");
+  }
+  bool overlaps = job.overlaps_queued(chunk.first, count);
+  if (const auto id = job.assigned_at_or_before(chunk.first + count - 1)) {
+    const protocol::Chunk& other = attempts.find(*id)->chunk;
+    overlaps = overlaps || other.first + other.items.count() > chunk.first;
+  }
+  if (overlaps) {
+    return fault(RejectReason::kOutOfOrder, "has items that were submitted before.");
+  }
+  // Lenient, because a chunk that was cut in pieces after a crash counts more than once here, and
+  // because the client may send one chunk more than fits: it is misuse that must end, not an
+  // overrun.
+  if (job.unfinished_chunks() >= 2 * job.window_chunks_max + kWindowChunksMin ||
+      job.unfinished_bytes() > options.job_window_bytes + job.chunk_bytes_max) {
+    return fault(RejectReason::kOverLimit,
+                 "exceeds the job's window: " + std::to_string(job.unfinished_chunks()) +
+                     " chunks with " + std::to_string(job.unfinished_bytes()) +
+                     " bytes are unfinished already.");
+  }
+  return std::nullopt;
+}
+
+void Scheduler::State::on_result_credit(Peer& peer, const protocol::ResultCredit& credit) {
+  Job* job = job_of(peer, credit.job, "RESULT_CREDIT");
+  if (job == nullptr) return;
+  job->credit_total = std::max(job->credit_total, credit.total_bytes);
+  job->wanted = credit.wanted;
+  touch(*job);
+}
+
+void Scheduler::State::send_window(Job& job) {
+  const std::uint32_t slots = workers.slots();
+  const std::uint64_t chunks =
+      std::clamp(kWindowChunksPerSlot * slots, kWindowChunksMin, kWindowChunksMax);
+  job.window_chunks_max = std::max(job.window_chunks_max, chunks);
+  send(clients.find(job.id().client)->peer,
+       protocol::JobWindow{job.id(), chunks, options.job_window_bytes, slots});
+}
+
+void Scheduler::State::close_job(Job& job) {
+  const JobId id = job.id();
+  ready.remove(id);
+  // The workers drop what they have of it without a word, so its accounts are settled now; what
+  // still arrives is news of unknown attempts.
+  while (!job.assigned.empty()) release(job.assigned.begin()->second);
+  for (const auto worker_id : job.workers) {
+    Worker& worker = *workers.find(worker_id);
+    worker.jobs.erase(id);
+    send(worker.peer, protocol::CloseJob{id});
+  }
+  if (Client* client = clients.find(id.client)) client->jobs.erase(id);
+  programs.close_job(job.open.program, id);
+  jobs.remove(id);
+}
+
+void Scheduler::State::fail_job(Job& job, ErrorKind kind, std::string detail) {
+  Client& client = *clients.find(job.id().client);
+  if (client.failed_jobs.size() >= kFailedJobsMax) {
+    client.failed_jobs.erase(client.failed_jobs.begin());
+  }
+  client.failed_jobs.insert(job.id());
+  protocol::ErrorRecord error;
+  error.kind = kind;
+  error.detail = std::move(detail);
+  send(client.peer, protocol::JobFailed{job.id(), std::move(error)});
+  close_job(job);
+}
+
+void Scheduler::State::end_client(protocol::ClientId id) {
+  Client* client = clients.find(id);
+  while (!client->jobs.empty()) close_job(*jobs.find(*client->jobs.begin()));
+  clients.remove(id);
+  for (auto& [program_id, program] : programs.all()) {
+    std::vector<std::uint64_t> offsets;
+    for (const auto& [offset, wait] : program.waits) {
+      if (wait.asked == id) offsets.push_back(offset);
+    }
+    for (const auto offset : offsets) ask_for_part(program_id, program, offset);
+  }
+}
+
+bool Scheduler::State::ask_for_part(const protocol::ProgramId& id, Program& program,
+                                    std::uint64_t offset) {
+  if (program.jobs.empty()) {
+    program.waits.erase(offset);
+    return false;
+  }
+  const protocol::ClientId client = program.jobs.begin()->client;
+  program.waits[offset].asked = client;
+  send(clients.find(client)->peer, protocol::NeedProgram{id, offset});
+  return true;
+}
+
+void Scheduler::State::on_program_part(Peer& peer, protocol::ProgramPart&& part) {
+  Program* program = programs.find(part.program);
+  const auto wait =
+      program == nullptr ? decltype(program->waits.begin()){} : program->waits.find(part.offset);
+  if (program == nullptr || wait == program->waits.end()) return;  // Nobody waits any more.
+  if (wait->second.asked.value != peer.number) {
+    reject(peer, RejectReason::kOutOfOrder, "PROGRAM_PART: this part was asked of another client.");
+    return;
+  }
+  if (const auto fault = ProgramTable::fault_of(*program, part)) {
+    reject(peer, RejectReason::kOutOfOrder, "PROGRAM_PART: " + *fault + ".");
+    return;
+  }
+  const auto waiting = std::move(wait->second.workers);
+  program->waits.erase(wait);
+  programs.store(*program, part);
+  for (const auto worker : waiting) send(workers.find(worker)->peer, part);
+}
+
+}  // namespace achilles::broker

@@ -1,0 +1,181 @@
+// settle: who gets what.
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/state.hpp"
+#include "protocol/batch.hpp"
+
+namespace achilles::broker {
+
+using protocol::AttemptId;
+using protocol::JobId;
+
+void Scheduler::State::settle() {
+  tell_windows();
+  for (const auto id : std::exchange(touched_workers, {})) {
+    if (Worker* worker = workers.find(id)) {
+      worker->touched = false;
+      workers.relist(*worker);
+    }
+  }
+  for (const auto id : std::exchange(touched_jobs, {})) {
+    if (Job* job = jobs.find(id)) {
+      job->touched = false;
+      refresh(*job);
+    }
+  }
+  place_chunks();
+  flush_workers();
+  flush_clients();
+}
+
+void Scheduler::State::tell_windows() {
+  if (!std::exchange(slots_changed, false)) return;
+  const std::uint32_t slots = workers.slots();
+  if (std::exchange(slots_told, slots) == slots) return;
+  for (auto& [id, job] : jobs.all()) send_window(job);
+}
+
+void Scheduler::State::refresh(Job& job) {
+  // What the client's user waits for goes before all credit.
+  if (job.wanted) {
+    if (const auto id = job.assigned_at_or_before(*job.wanted)) {
+      const Attempt& attempt = *attempts.find(*id);
+      if (!attempt.granted && job.wants(attempt.chunk)) grant(job, *id);
+    }
+  }
+  // Results that wait at workers: in order, as far as the credit goes. One passes whatever its size
+  // when no other is under way, so that no result is too large for a credit.
+  while (!job.waiting.empty()) {
+    const AttemptId id = job.waiting.begin()->second;
+    const std::uint64_t bytes = attempts.find(id)->announced_bytes;
+    const bool fits = job.delivered_bytes + job.reserved_bytes + bytes <= job.credit_total;
+    const bool passes = job.granted_attempts == 0 && job.delivered_bytes < job.credit_total;
+    if (!fits && !passes) break;
+    grant(job, id);
+  }
+  // A worker that holds results back begins only what is granted. Were all of this job's chunks at
+  // such workers, it would stand still behind results that may be another job's.
+  if (job.granted_attempts == 0 && job.running_attempts() > 0 && workers.any_holding() &&
+      job.delivered_bytes < job.credit_total) {
+    const auto first_running = std::ranges::find_if(
+        job.assigned, [&](const auto& entry) { return !attempts.find(entry.second)->announced; });
+    const Attempt& attempt = *attempts.find(first_running->second);
+    if (workers.find(attempt.worker)->held_bytes > 0) grant(job, first_running->second);
+  }
+  if (!job.queued.empty()) ready.add(job.id());
+}
+
+void Scheduler::State::grant(Job& job, AttemptId id) {
+  Attempt& attempt = *attempts.find(id);
+  attempt.granted = true;
+  ++job.granted_attempts;
+  if (job.waiting.erase(attempt.chunk.first) > 0) {
+    job.announced_bytes -= attempt.announced_bytes;
+    attempt.reserved_bytes = attempt.announced_bytes;
+    job.reserved_bytes += attempt.reserved_bytes;
+  }
+  Worker& worker = *workers.find(attempt.worker);
+  worker.grants.push_back(id);
+  touch(worker);
+}
+
+bool Scheduler::State::may_run(const Job& job, const Job::Next& next) const {
+  return next.wanted || job.has_credit_for(job.allowance_bytes(next.chunk->items.count()));
+}
+
+void Scheduler::State::place_chunks() {
+  std::vector<JobId> set_aside;  // No worker with room takes their program.
+  while (!ready.empty() && workers.any_room()) {
+    Job& job = *jobs.find(ready.front());
+    const Job::Next next = job.next_queued();
+    if (next.chunk == nullptr || !may_run(job, next)) {
+      ready.remove(job.id());  // Whatever changes this touches the job.
+      continue;
+    }
+    Worker* worker = workers.best_for(job.open.program);
+    if (worker == nullptr) {
+      set_aside.push_back(job.id());
+      ready.remove(job.id());
+      continue;
+    }
+    assign(job, *worker, next.wanted);
+    ready.rotate();
+  }
+  for (const JobId id : set_aside) ready.add(id);
+  if (!ready.empty() && workers.any_holding()) place_urgent_chunks();
+}
+
+void Scheduler::State::place_urgent_chunks() {
+  // Workers that hold results back may be full of chunks that they will not begin. A job that has
+  // nothing under way, or whose user waits for a queued chunk, gets one chunk past their windows.
+  for (const JobId id : ready.jobs()) {
+    Job& job = *jobs.find(id);
+    const Job::Next next = job.next_queued();
+    if (next.chunk == nullptr || !may_run(job, next)) {
+      ready.remove(id);
+      continue;
+    }
+    if (!next.wanted && !job.assigned.empty()) continue;
+    if (Worker* worker = workers.best_holding(job.open.program)) assign(job, *worker, true);
+  }
+}
+
+void Scheduler::State::assign(Job& job, Worker& worker, bool grant_it) {
+  protocol::Chunk chunk = job.take_queued(job.next_queued().chunk->first);
+  const std::uint64_t count = chunk.items.count();
+  const std::uint64_t allowance = job.allowance_bytes(count);
+  const AttemptId id = attempts.add({.job = job.id(),
+                                     .worker = worker.id,
+                                     .chunk = chunk,
+                                     .reserved_bytes = allowance,
+                                     .estimated_ns = job.estimate_ns(count)});
+  const Attempt& attempt = *attempts.find(id);
+  job.assigned.emplace(chunk.first, id);
+  job.assigned_bytes += attempt.bytes();
+  job.assigned_items += count;
+  job.reserved_bytes += allowance;
+  workers.take(worker, id, attempt);
+  workers.relist(worker);
+  touch(worker);
+  if (worker.jobs.insert(job.id()).second) {
+    job.workers.insert(worker.id);
+    send(worker.peer, job.open);
+  }
+  worker.outbox.push_back({job.id(), id, allowance, std::move(chunk)});
+  const bool held_back = worker.held_bytes > 0 && job.granted_attempts == 0;
+  if (grant_it || (held_back && job.delivered_bytes < job.credit_total)) grant(job, id);
+}
+
+void Scheduler::State::flush_workers() {
+  for (const auto id : std::exchange(touched_workers, {})) {
+    Worker* worker = workers.find(id);
+    if (worker == nullptr) continue;
+    worker->touched = false;
+    workers.relist(*worker);
+    protocol::send_batched(
+        std::exchange(worker->outbox, {}),
+        [](const protocol::Assignment& a) {
+          return a.chunk.items.bytes() + a.chunk.items.layout.sizes.size() * sizeof(std::uint32_t);
+        },
+        [&](std::vector<protocol::Assignment> batch) {
+          send(worker->peer, protocol::Assign{std::move(batch)});
+        });
+    for (const AttemptId attempt : std::exchange(worker->grants, {})) {
+      send(worker->peer, protocol::Grant{attempt});
+    }
+  }
+}
+
+void Scheduler::State::flush_clients() {
+  for (const auto id : std::exchange(clients_with_results, {})) {
+    Client* client = clients.find(id);
+    if (client == nullptr) continue;
+    protocol::send_batched(std::exchange(client->outbox, {}), protocol::credit_cost,
+                           [&](std::vector<protocol::ChunkResult> batch) {
+                             send(client->peer, protocol::Results{std::move(batch)});
+                           });
+  }
+}
+
+}  // namespace achilles::broker

@@ -1,0 +1,369 @@
+// Entrances, sessions and liveness.
+#include "broker/core/scheduler.hpp"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "broker/core/state.hpp"
+#include "protocol/limits.hpp"
+#include "protocol/version.hpp"
+
+namespace achilles::broker {
+
+using protocol::RejectReason;
+using protocol::Role;
+using protocol::TimePoint;
+
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+/// A peer that sends one bad message after another does not fill the log.
+constexpr std::uint32_t kNotesPerPeerMax = 10;
+
+/// Of texts made from what peers sent: in messages, and in the log.
+constexpr std::size_t kDetailBytesMax = 1024;
+constexpr std::size_t kLabelBytesMax = 256;
+/// Of workers, and of jobs: a status must fit into one message.
+constexpr std::size_t kStatusEntriesMax = 10'000;
+
+constexpr unsigned kFromClient = 1U << static_cast<unsigned>(Role::kClient);
+constexpr unsigned kFromWorker = 1U << static_cast<unsigned>(Role::kWorker);
+constexpr unsigned kFromAll = ~0U;
+
+/// Which roles may send a message of this type to the broker, once they have a session.
+constexpr unsigned senders_of(protocol::MessageType type) {
+  using enum protocol::MessageType;
+  switch (type) {
+    case kHello:
+    case kHeartbeat:
+    case kBye:
+    case kRejected:
+    case kStatusRequest:
+      return kFromAll;
+    case kOpenJob:
+    case kCloseJob:
+    case kSubmit:
+    case kResultCredit:
+    case kProgramPart:
+      return kFromClient;
+    case kWorkerState:
+    case kResults:
+    case kResultReady:
+    case kCrashed:
+    case kReturned:
+    case kProgramRefused:
+    case kNeedProgram:
+      return kFromWorker;
+    default:
+      return 0;
+  }
+}
+
+constexpr bool needs_session(protocol::MessageType type) {
+  using enum protocol::MessageType;
+  return type != kHello && type != kStatusRequest && type != kBye && type != kRejected;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(SchedulerOptions options, TimePoint now)
+    : state_(std::make_unique<State>(std::move(options), now)) {}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::step(TimePoint now, Event event, Commands& out) {
+  state_->enter(now, out);
+  std::visit([&](auto&& what) { state_->handle(std::move(what)); }, std::move(event));
+}
+
+void Scheduler::settle(TimePoint now, Commands& out) {
+  state_->enter(now, out);
+  state_->settle();
+}
+
+void Scheduler::expire(TimePoint now, Commands& out) {
+  now = state_->enter(now, out);
+  while (const auto due = state_->liveness.take_due(now)) {
+    state_->look_after(*state_->peers.find(*due));
+  }
+  if (state_->refusals_due && *state_->refusals_due <= now) {
+    state_->refusals_due.reset();
+    std::vector<protocol::ProgramId> programs;
+    for (const auto& [id, program] : state_->programs.all()) {
+      if (!program.jobs.empty()) programs.push_back(id);
+    }
+    for (const auto& program : programs) state_->check_refusals(program);
+  }
+}
+
+std::optional<TimePoint> Scheduler::next_deadline() const {
+  auto next = state_->liveness.next();
+  if (state_->refusals_due) next = std::min(next.value_or(TimePoint::max()), *state_->refusals_due);
+  return next;
+}
+
+void Scheduler::farewell(TimePoint now, const std::string& reason, Commands& out) {
+  state_->enter(now, out);
+  for (const auto& [id, peer] : state_->peers.all()) {
+    if (peer.known()) out.push_back(SendMessage{id, protocol::Bye{reason}});
+  }
+}
+
+bool Scheduler::idle() const {
+  return state_->jobs.all().empty() && state_->attempts.size() == 0;
+}
+
+void Scheduler::check_invariants() const {
+  state_->check_invariants();
+}
+
+TimePoint Scheduler::State::enter(TimePoint now, Commands& commands) {
+  out = &commands;
+  now = std::max(now, last_call);
+  if (liveness.stalled(last_call, now)) {
+    // The broker slept, not the peers: their messages may still be unread. Judge nobody by this
+    // time.
+    for (auto& [id, peer] : peers.all()) {
+      peer.heard += now - last_call;
+    }
+  }
+  last_call = now;
+  return now;
+}
+
+Peer& Scheduler::State::hear(PeerId id) {
+  Peer& peer = peers.meet(id, last_call);
+  peer.heard = std::max(peer.heard, last_call);
+  if (peer.suspect) {
+    peer.suspect = false;
+    if (peer.is(Role::kWorker)) {
+      worker_of(peer).suspect = false;
+      touch(worker_of(peer));
+    }
+    liveness.watch(peer);
+  } else if (!peer.known()) {
+    liveness.watch(peer);
+  }
+  return peer;
+}
+
+void Scheduler::State::handle(MessageReceived&& event) {
+  dispatch(hear(event.peer), std::move(event.message));
+}
+
+void Scheduler::State::handle(MessageMalformed&& event) {
+  reject(hear(event.peer), event.reason, std::move(event.detail));
+}
+
+void Scheduler::State::handle(PeerUnreachable&& event) {
+  if (Peer* peer = peers.find(event.peer)) drop_peer(*peer, "its connection is gone");
+}
+
+void Scheduler::State::dispatch(Peer& peer, protocol::Message&& message) {
+  const auto type = std::visit([](const auto& m) { return m.kType; }, message);
+  if (!peer.known() && needs_session(type)) {
+    reject(peer, RejectReason::kUnknownSession,
+           "The broker does not know you (it was started again, or did not hear from you for too "
+           "long): say HELLO first.");
+    return;
+  }
+  if (peer.known() && (senders_of(type) & 1U << static_cast<unsigned>(peer.role)) == 0) {
+    reject(peer, RejectReason::kOutOfOrder,
+           "A message of type " + std::to_string(static_cast<int>(type)) + " is not for a " +
+               (peer.is(Role::kClient)   ? "client"
+                : peer.is(Role::kWorker) ? "worker"
+                                         : "mere observer") +
+               " to send to the broker.");
+    return;
+  }
+  std::visit(Overloaded{
+                 [&](protocol::Hello& m) { on_hello(peer, m); }, [&](protocol::Heartbeat&) {},
+                 [&](protocol::Bye& m) {
+                   drop_peer(peer, m.reason.empty()
+                                       ? "it said BYE"
+                                       : "it said BYE: " + clipped(m.reason, kDetailBytesMax));
+                 },
+                 [&](protocol::Rejected& m) {
+                   // Never answered: two parties that reject each other's rejections would never
+                   // end.
+                   if (++peer.rejected_messages <= kNotesPerPeerMax) {
+                     note(Note::Level::kWarning, peer.title() + " rejected a message: " +
+                                                     clipped(m.detail, kDetailBytesMax));
+                   }
+                 },
+                 [&](protocol::StatusRequest&) { on_status_request(peer); },
+                 [&](protocol::OpenJob& m) { on_open_job(peer, std::move(m)); },
+                 [&](protocol::CloseJob& m) { on_close_job(peer, m); },
+                 [&](protocol::Submit& m) { on_submit(peer, std::move(m)); },
+                 [&](protocol::ResultCredit& m) { on_result_credit(peer, m); },
+                 [&](protocol::ProgramPart& m) { on_program_part(peer, std::move(m)); },
+                 [&](protocol::WorkerState& m) { on_worker_state(peer, m); },
+                 [&](protocol::Results& m) { on_results(peer, std::move(m)); },
+                 [&](protocol::ResultReady& m) { on_result_ready(peer, m); },
+                 [&](protocol::Crashed& m) { on_crashed(peer, std::move(m)); },
+                 [&](protocol::Returned& m) { on_returned(peer, m); },
+                 [&](protocol::ProgramRefused& m) { on_program_refused(peer, m); },
+                 [&](protocol::NeedProgram& m) { on_need_program(peer, m); },
+                 [&](auto&) {},  // No role may send the others: they were rejected above.
+             },
+             message);
+}
+
+void Scheduler::State::on_hello(Peer& peer, const protocol::Hello& hello) {
+  const bool same = peer.known() && peer.role == hello.role && peer.number == hello.id;
+  if (same && hello.incarnation == peer.incarnation) {
+    welcome(peer);  // Its WELCOME crossed with a second copy of the HELLO.
+    return;
+  }
+  if (same && hello.incarnation < peer.incarnation) {
+    reject(peer, RejectReason::kOutOfOrder,
+           "HELLO with incarnation " + std::to_string(hello.incarnation) + " after " +
+               std::to_string(peer.incarnation) + ": each HELLO must have a higher one.");
+    return;
+  }
+  Peer* other = hello.role == Role::kObserver ? nullptr : peers.find(hello.role, hello.id);
+  if (other != nullptr && other != &peer) {
+    if (hello.incarnation <= other->incarnation) {
+      reject(peer, RejectReason::kDuplicateId,
+             "Another process uses the id " + protocol::to_hex(hello.id) + " already (" +
+                 other->title() + "): draw a new id.");
+      return;
+    }
+    drop_peer(*other, "it came back over another connection");
+  }
+  end_session(peer);
+  peers.welcome(peer, hello);
+  if (hello.role == Role::kClient) clients.add({hello.id}, peer.id);
+  if (hello.role == Role::kWorker) {
+    Worker& worker = workers.add({hello.id}, peer.id);
+    worker.name = peer.name.empty() ? protocol::to_hex(hello.id).substr(0, 8) : peer.name;
+    worker.host = peer.host;
+  }
+  liveness.watch(peer);
+  note(Note::Level::kInfo, peer.title() + " is here.");
+  welcome(peer);
+}
+
+void Scheduler::State::welcome(Peer& peer) {
+  const auto interval =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.heartbeat_interval);
+  send(peer.id,
+       protocol::Welcome{.boot = options.boot,
+                         .session = peer.session,
+                         .incarnation = peer.incarnation,
+                         .heartbeat_interval_ms = static_cast<std::uint32_t>(interval.count()),
+                         .max_payload_bytes = options.max_payload_bytes,
+                         .workers = static_cast<std::uint32_t>(workers.all().size()),
+                         .slots = workers.slots()});
+}
+
+void Scheduler::State::drop_peer(Peer& peer, const std::string& why) {
+  if (peer.known()) note(Note::Level::kInfo, peer.title() + " left: " + why + ".");
+  const PeerId id = peer.id;
+  end_session(peer);
+  liveness.forget(peer);
+  peers.remove(id);
+  out->push_back(ForgetPeer{id});
+}
+
+void Scheduler::State::end_session(Peer& peer) {
+  if (!peer.known()) return;
+  const Role role = peer.role;
+  const std::uint64_t number = peer.number;
+  peers.end_session(peer);
+  if (role == Role::kClient) end_client({number});
+  if (role == Role::kWorker) end_worker({number});
+}
+
+void Scheduler::State::look_after(Peer& peer) {
+  if (liveness.is_lost(peer, last_call)) {
+    drop_peer(peer, "nothing was heard from it for " + std::to_string(protocol::kLostAfter) +
+                        " heartbeats");
+    return;
+  }
+  if (!peer.suspect && liveness.is_suspect(peer, last_call)) {
+    peer.suspect = true;
+    if (peer.is(Role::kWorker)) {
+      worker_of(peer).suspect = true;
+      touch(worker_of(peer));
+    }
+    note(Note::Level::kWarning, peer.title() + " is silent.");
+  }
+  if (liveness.needs_heartbeat(peer, last_call)) send(peer.id, protocol::Heartbeat{peer.session});
+  liveness.watch(peer);
+}
+
+void Scheduler::State::send(PeerId peer, protocol::Message message) {
+  if (Peer* to = peers.find(peer)) to->sent = last_call;
+  out->push_back(SendMessage{peer, std::move(message)});
+}
+
+void Scheduler::State::reject(Peer& peer, RejectReason reason, std::string detail) {
+  ++rejected_messages;
+  detail = clipped(detail, kDetailBytesMax);
+  if (++peer.rejected_messages <= kNotesPerPeerMax) {
+    note(Note::Level::kWarning, "Rejected a message of " + peer.title() + ": " + detail);
+  }
+  send(peer.id, protocol::Rejected{reason, std::move(detail)});
+}
+
+void Scheduler::State::note(Note::Level level, std::string text) {
+  out->push_back(Note{level, std::move(text)});
+}
+
+void Scheduler::State::touch(Job& job) {
+  if (std::exchange(job.touched, true)) return;
+  touched_jobs.push_back(job.id());
+}
+
+void Scheduler::State::touch(Worker& worker) {
+  if (std::exchange(worker.touched, true)) return;
+  touched_workers.push_back(worker.id);
+}
+
+void Scheduler::State::on_status_request(Peer& peer) {
+  protocol::StatusReply reply;
+  reply.boot = options.boot;
+  reply.host = options.host;
+  reply.pid = options.pid;
+  reply.library_version = protocol::kLibraryVersion;
+  reply.uptime_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(last_call - started).count());
+  reply.rejected_messages = rejected_messages;
+  reply.clients = static_cast<std::uint32_t>(clients.all().size());
+  for (const auto& [id, worker] : workers.all()) {
+    if (reply.workers.size() == kStatusEntriesMax) break;
+    const Peer* at = peers.find(worker.peer);
+    reply.workers.push_back({.id = id,
+                             .name = worker.name,
+                             .host = worker.host,
+                             .pid = at != nullptr ? at->pid : 0,
+                             .slots = worker.slots,
+                             .running_chunks = worker.attempts.size(),
+                             .done_chunks = worker.done_chunks,
+                             .crashes = worker.crashes,
+                             .state = worker.suspect    ? "suspect"
+                                      : worker.draining ? "draining"
+                                                        : "ready"});
+  }
+  for (const auto& [id, job] : jobs.all()) {
+    if (reply.jobs.size() == kStatusEntriesMax) break;
+    const Peer* at = peers.find(Role::kClient, id.client.value);
+    reply.jobs.push_back(
+        {.job = id,
+         .label = clipped(job.open.label, kLabelBytesMax),
+         .client = at == nullptr ? "" : at->name + "@" + at->host + ":" + std::to_string(at->pid),
+         .done_items = job.done_items,
+         .running_items = job.assigned_items,
+         .queued_items = job.queued_items,
+         .requeued_chunks = job.requeued_chunks});
+  }
+  send(peer.id, std::move(reply));
+}
+
+}  // namespace achilles::broker

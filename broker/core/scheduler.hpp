@@ -1,0 +1,55 @@
+// The broker's core: which chunk goes to which worker, and what becomes of it.
+//
+// Pure: no socket, no thread, no clock. Events go in, commands come out. One owner, no locking.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/core/commands.hpp"
+#include "broker/core/events.hpp"
+#include "protocol/time.hpp"
+
+namespace achilles::broker {
+
+struct SchedulerOptions {
+  protocol::BootId boot;
+  protocol::Duration heartbeat_interval = std::chrono::seconds(1);
+  /// For the status: who this broker is.
+  std::string host;
+  std::uint32_t pid = 0;
+  /// What one job may keep at the broker, unfinished.
+  std::uint64_t job_window_bytes = 8ULL << 20;
+  std::uint64_t max_payload_bytes = 1ULL << 30;
+};
+
+class Scheduler {
+ public:
+  Scheduler(SchedulerOptions options, protocol::TimePoint now);
+  ~Scheduler();
+
+  /// Takes one event in. Hands out no chunks yet: that is settle's, once for a whole batch of
+  /// events.
+  void step(protocol::TimePoint now, Event event, Commands& out);
+  /// Hands out chunks, windows and grants. Call when no more events are at hand, and after expire.
+  void settle(protocol::TimePoint now, Commands& out);
+  /// Does what is due: heartbeats, lost peers. A spurious call does nothing.
+  void expire(protocol::TimePoint now, Commands& out);
+  /// When expire has something to do next.
+  std::optional<protocol::TimePoint> next_deadline() const;
+
+  /// Says BYE to every peer that has a session: the broker is about to stop.
+  void farewell(protocol::TimePoint now, const std::string& reason, Commands& out);
+
+  /// Nothing assigned, nothing queued, no job open. For tests and for shutting down.
+  bool idle() const;
+  /// Throws std::logic_error naming the first broken invariant across the tables. For tests.
+  void check_invariants() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace achilles::broker

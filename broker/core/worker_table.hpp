@@ -1,0 +1,108 @@
+// Workers: what each holds, and which of them should get the next chunk.
+//
+// A chunk that is done but whose result waits for a GRANT no longer counts against the worker's
+// windows: the unread results of one job must not keep another job's chunks away (the consumer of
+// the first may be waiting for the second).
+// Invariants:
+//  1. running, running_bytes, running_ns, budget_ns: sums over the attempts that are not announced.
+//  2. held_bytes: the sum over the announced ones; `holding()` lists the workers where it is not 0.
+//  3. `candidates()` lists the workers that have room, each under its load; settle keeps it so.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/core/attempt_table.hpp"
+#include "broker/core/events.hpp"
+#include "protocol/messages.hpp"
+
+namespace achilles::broker {
+
+/// How much work, in time, is sent ahead for each slot when tasks are short.
+inline constexpr std::uint64_t kAheadNsPerSlot = 4'000'000;
+inline constexpr std::uint64_t kAheadChunksPerSlotMax = 1024;
+/// Always sent: one that runs and one that is at hand when it ends.
+inline constexpr std::uint64_t kChunksPerSlotMin = 2;
+/// A worker that claims more is not believed.
+inline constexpr std::uint32_t kSlotsPerWorkerMax = 1U << 16;
+
+/// The smaller, the sooner the worker gets the next chunk.
+struct Load {
+  bool slots_busy = false;        ///< Idle slots everywhere come before sending ahead anywhere.
+  std::uint64_t measure = 0;      ///< Chunks per slot; when slots are busy, time per slot.
+  std::uint64_t tie_breaker = 0;  ///< More free slots first; when busy, chunks per slot.
+  auto operator<=>(const Load&) const = default;
+};
+
+struct Worker {
+  protocol::WorkerId id;
+  PeerId peer;
+  std::string name;
+  std::string host;
+  std::uint32_t slots = 0;
+  std::uint64_t window_chunks = 0;
+  std::uint64_t window_bytes = 0;
+  bool draining = false;
+  bool suspect = false;
+
+  std::set<protocol::AttemptId> attempts;
+  std::set<protocol::JobId> jobs;  ///< Those it was told of.
+  std::map<protocol::ProgramId, std::string> refused;
+  std::uint64_t running = 0;
+  std::uint64_t running_bytes = 0;
+  std::uint64_t running_ns = 0;
+  std::uint64_t budget_ns = 0;  ///< Like running_ns, but a chunk fills at most one slot's share.
+  std::uint64_t held_bytes = 0;
+  std::uint64_t done_chunks = 0;
+  std::uint64_t crashes = 0;
+
+  std::vector<protocol::Assignment> outbox;  ///< settle sends it as one ASSIGN.
+  std::vector<protocol::AttemptId> grants;   ///< settle sends them after it.
+  bool touched = false;
+  bool listed = false;  ///< Among the candidates, under `load`.
+  Load load;
+
+  bool takes(const protocol::ProgramId& program) const {
+    return slots > 0 && !draining && !suspect && (refused.empty() || !refused.contains(program));
+  }
+  bool has_room() const;
+  Load load_now() const;
+};
+
+class WorkerTable {
+ public:
+  Worker* find(protocol::WorkerId id);
+  const Worker* find(protocol::WorkerId id) const;
+  Worker& add(protocol::WorkerId id, PeerId peer);
+  void remove(protocol::WorkerId id);
+
+  void take(Worker& worker, protocol::AttemptId id, const Attempt& attempt);
+  void announce(Worker& worker, const Attempt& attempt);
+  void release(Worker& worker, protocol::AttemptId id, const Attempt& attempt);
+
+  /// Lists the worker under its load of now, or not at all when it has no room.
+  void relist(Worker& worker);
+  /// The least loaded worker with room that takes the program.
+  Worker* best_for(const protocol::ProgramId& program);
+  /// The least loaded of those that hold results back, whether it has room or not.
+  Worker* best_holding(const protocol::ProgramId& program);
+  bool any_room() const { return !candidates_.empty(); }
+  bool any_holding() const { return !holding_.empty(); }
+
+  /// Slots that may get chunks.
+  std::uint32_t slots() const;
+  std::map<protocol::WorkerId, Worker>& all() { return workers_; }
+  const std::map<protocol::WorkerId, Worker>& all() const { return workers_; }
+  void check(const AttemptTable& attempts) const;
+
+ private:
+  std::map<protocol::WorkerId, Worker> workers_;
+  std::set<std::pair<Load, protocol::WorkerId>> candidates_;
+  std::set<protocol::WorkerId> holding_;
+};
+
+}  // namespace achilles::broker

@@ -1,0 +1,44 @@
+#include "client/capture_check.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+#include "achilles/error.hpp"
+
+namespace achilles::client {
+namespace {
+
+/// Below lies what no system maps, above what no user process may.
+constexpr std::uint64_t kLowestAddress = 1ULL << 16;
+constexpr std::uint64_t kHighestAddress = 1ULL << 47;
+
+bool is_mapped(std::uint64_t address) {
+  if (address < kLowestAddress || address >= kHighestAddress) return false;
+  const auto page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  unsigned char resident = 0;
+  void* page = reinterpret_cast<void*>(address & ~(page_size - 1));  // NOLINT
+  return mincore(page, 1, &resident) == 0 || errno != ENOMEM;
+}
+
+}  // namespace
+
+void check_captures(std::span<const std::byte> captured, const std::string& function) {
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= captured.size();
+       at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, captured.data() + at, sizeof word);
+    if (!is_mapped(word)) continue;
+    throw NotShippable("achilles cannot send " + function + ": byte " + std::to_string(at) +
+                       " of its captures is a pointer into this process (this, a string_view, a "
+                       "span, a const char*, an "
+                       "iterator?); bind the values themselves with achilles::bind(f, values...), "
+                       "or, if it is a number "
+                       "that only looks like a pointer, set .check_captures = false");
+  }
+}
+
+}  // namespace achilles::client

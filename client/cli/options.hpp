@@ -1,0 +1,30 @@
+// The `achilles` command's line, read.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <variant>
+
+namespace achilles::cli {
+
+struct StatusOptions {
+  std::string endpoint;
+  std::chrono::milliseconds timeout{};
+  bool json = false;
+};
+
+/// What to print instead of doing anything (help, the version, a complaint), and the exit code.
+struct Leave {
+  std::string out;
+  std::string errors;
+  int exit_code = 0;
+};
+
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitUsage = 2;
+
+/// `environment_broker` is $ACHILLES_BROKER, empty if it is not set.
+std::variant<StatusOptions, Leave> parse_command_line(int argc, const char* const* argv,
+                                                      const std::string& environment_broker);
+
+}  // namespace achilles::cli

@@ -1,0 +1,48 @@
+// All that can happen to the client's core.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "protocol/messages.hpp"
+
+namespace achilles::client {
+
+struct BrokerMessage {
+  protocol::Message message;
+};
+/// Bytes came from the broker that are no message.
+struct BrokerMalformed {
+  std::string detail;
+};
+/// The user called map, imap, apply…
+struct JobOpened {
+  protocol::OpenJob spec;
+  bool ordered = true;
+  std::uint64_t chunksize = 0;              ///< 0: chosen here.
+  std::optional<std::uint64_t> item_count;  ///< Where the input knows its size.
+};
+/// The next items of the job's input, encoded.
+struct ChunkClosed {
+  protocol::JobId job;
+  protocol::Items items;
+};
+/// The job's input has no more items.
+struct InputEnded {
+  protocol::JobId job;
+};
+/// The user's thread has nothing to do until the job's next result is there.
+struct ConsumerWaits {
+  protocol::JobId job;
+};
+/// The user wants no more of the job: it was delivered whole, or its loop was left.
+struct JobClosed {
+  protocol::JobId job;
+};
+
+using Event = std::variant<BrokerMessage, BrokerMalformed, JobOpened, ChunkClosed, InputEnded,
+                           ConsumerWaits, JobClosed>;
+
+}  // namespace achilles::client

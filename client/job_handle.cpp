@@ -1,0 +1,92 @@
+#include "achilles/detail/job_handle.hpp"
+
+#include <utility>
+
+#include "client/engine.hpp"
+
+namespace achilles::detail {
+namespace {
+
+RemoteError::Kind kind_of(protocol::ErrorKind kind) {
+  switch (kind) {
+    case protocol::ErrorKind::kInputUndecodable:
+      return RemoteError::Kind::kInputUndecodable;
+    case protocol::ErrorKind::kResultUnencodable:
+      return RemoteError::Kind::kResultUnencodable;
+    case protocol::ErrorKind::kTaskCrashed:
+      return RemoteError::Kind::kTaskCrashed;
+    case protocol::ErrorKind::kUserException:
+    case protocol::ErrorKind::kProgramRefused:
+    case protocol::ErrorKind::kJobRefused:
+      break;
+  }
+  return RemoteError::Kind::kException;
+}
+
+RemoteError::Details details_of(const protocol::ItemError& item, protocol::JobId job,
+                                const std::string& function) {
+  RemoteError::Details details;
+  details.kind = kind_of(item.error.kind);
+  details.index = item.index;
+  details.job = protocol::to_string(job);
+  details.function = function;
+  for (const auto& cause : item.error.causes) details.causes.push_back({cause.type, cause.what});
+  details.worker = item.error.worker;
+  details.host = item.error.host;
+  details.pid = item.error.pid;
+  details.attempts = item.error.attempts;
+  details.ending = item.error.detail;
+  details.stderr_tail = item.error.stderr_tail;
+  return details;
+}
+
+}  // namespace
+
+struct JobHandle::State {
+  std::shared_ptr<Engine> engine;
+  protocol::JobId job;
+  std::string label;
+};
+
+JobHandle::JobHandle(std::shared_ptr<Engine> engine, JobRequest request)
+    : state_(std::make_unique<State>()), open_(std::make_shared<OpenChunk>()) {
+  state_->engine = std::move(engine);
+  state_->label = request.record->label;
+  state_->job = state_->engine->open_job(request, open_);
+}
+
+JobHandle::~JobHandle() {
+  state_->engine->close_job(state_->job);
+}
+
+JobHandle::Next JobHandle::wait() {
+  return state_->engine->wait(state_->job);
+}
+
+ResultPiece JobHandle::take() {
+  auto result = state_->engine->take(state_->job);
+  ResultPiece piece;
+  piece.first = result.first;
+  for (const auto& item : result.errors) {
+    piece.errors.emplace_back(item.index, details_of(item, state_->job, state_->label));
+  }
+  piece.layout = std::move(result.items.layout);
+  auto payload = std::make_shared<protocol::Bytes>(std::move(result.items.payload));
+  piece.payload = payload->span();
+  piece.owner = std::move(payload);
+  return piece;
+}
+
+void JobHandle::submit() {
+  state_->engine->submit(state_->job);
+}
+void JobHandle::end_input() {
+  state_->engine->end_input(state_->job);
+}
+
+void JobHandle::throw_failure(const RemoteError::Details& details) {
+  if (details.kind == RemoteError::Kind::kTaskCrashed) throw TaskCrashed(details);
+  throw RemoteError(details);
+}
+
+}  // namespace achilles::detail

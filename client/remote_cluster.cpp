@@ -1,0 +1,73 @@
+#include "client/remote_cluster.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "protocol/codec.hpp"
+
+namespace achilles::client {
+
+using protocol::TimePoint;
+
+namespace {
+
+constexpr auto kGoodbyeMax = std::chrono::milliseconds(1000);
+constexpr protocol::Duration kRetryAfter = std::chrono::milliseconds(5);
+/// Messages taken in at a time, so that the user gets results meanwhile.
+constexpr int kMessagesPerTurn = 256;
+
+}  // namespace
+
+RemoteCluster::RemoteCluster(std::string endpoint, std::shared_ptr<const OwnProgram> program)
+    : endpoint_(std::move(endpoint)), program_(std::move(program)) {
+  connect();
+}
+
+RemoteCluster::~RemoteCluster() {
+  socket_->set_linger(kGoodbyeMax);
+  socket_->send(protocol::encode(protocol::Bye{"the Pool is closed"}));
+}
+
+void RemoteCluster::connect() {
+  socket_ = std::make_unique<protocol::DealerSocket>(context_);
+  socket_->connect(endpoint_);
+}
+
+void RemoteCluster::carry_out(SendToBroker command) {
+  socket_->send(protocol::encode(command.message));
+}
+
+void RemoteCluster::carry_out(Reconnect) {
+  connect();
+}
+
+void RemoteCluster::carry_out(ServeProgram command) {
+  const auto& request = command.request;
+  if (request.program != program_->id() || request.offset >= program_->size()) return;
+  socket_->send(protocol::encode(
+      protocol::ProgramPart{request.program, program_->size(), request.offset,
+                            program_->read(request.offset, protocol::kPartBytes)}));
+}
+
+void RemoteCluster::turn(TimePoint now, std::vector<Event>& events) {
+  last_turn_ = now;
+  for (int received = 0; received < kMessagesPerTurn; ++received) {
+    const auto frames = socket_->receive();
+    if (!frames) break;
+    auto decoded = protocol::decode(*frames);
+    if (auto* message = std::get_if<protocol::Message>(&decoded)) {
+      events.push_back(BrokerMessage{std::move(*message)});
+    } else {
+      events.push_back(BrokerMalformed{std::get<protocol::Malformed>(decoded).detail});
+    }
+  }
+  more_to_receive_ = socket_->poll_prepare();
+}
+
+std::optional<TimePoint> RemoteCluster::next_deadline() const {
+  if (more_to_receive_) return TimePoint{};  // At once.
+  if (socket_->wants_retry()) return last_turn_ + kRetryAfter;
+  return std::nullopt;
+}
+
+}  // namespace achilles::client

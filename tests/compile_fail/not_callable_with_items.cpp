@@ -1,0 +1,7 @@
+#include <achilles/pool.hpp>
+#include <string>
+#include <vector>
+
+int main() {
+  achilles::Pool().map([](int x) { return x; }, std::vector<std::string>{"a"});
+}

@@ -1,0 +1,142 @@
+#include "tests/support/cluster.hpp"
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "tests/support/catch.hpp"
+
+namespace achilles::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+WorkerNews worker_news(const nlohmann::json& json) {
+  return {json.at("name"),           json.at("host"),        json.at("pid"),     json.at("slots"),
+          json.at("running_chunks"), json.at("done_chunks"), json.at("crashes"), json.at("state")};
+}
+
+JobNews job_news(const nlohmann::json& json) {
+  return {json.at("label"),         json.at("client"),       json.at("done_items"),
+          json.at("running_items"), json.at("queued_items"), json.at("requeued_chunks")};
+}
+
+}  // namespace
+
+std::optional<ClusterNews> ask_cluster(const std::string& endpoint) {
+  Process command(ACHILLES_CLI_PROGRAM,
+                  {.arguments = {"status", "--json", "--broker", endpoint, "--timeout", "30"}});
+  if (command.wait() != kSucceeded) return std::nullopt;
+  const auto json = nlohmann::json::parse(command.out());
+  const auto& broker = json.at("broker");
+  ClusterNews news;
+  news.endpoint = broker.at("endpoint");
+  news.pid = broker.at("pid");
+  news.clients = broker.at("clients");
+  news.rejected_messages = broker.at("rejected_messages");
+  for (const auto& worker : json.at("workers")) news.workers.push_back(worker_news(worker));
+  for (const auto& job : json.at("jobs")) news.jobs.push_back(job_news(job));
+  return news;
+}
+
+Worker::Worker(const std::string& endpoint, std::string name, std::uint32_t slots,
+               const std::map<std::string, std::string>& environment)
+    : endpoint_(endpoint),
+      name_(std::move(name)),
+      slots_(slots),
+      environment_(environment),
+      folder_(std::make_unique<TemporaryFolder>()) {
+  start();
+}
+
+void Worker::start() {
+  process_.emplace(ACHILLES_WORKER_PROGRAM,
+                   ProcessOptions{.arguments = {"--broker", endpoint_, "--name", name_, "--slots",
+                                                std::to_string(slots_), "--cache", folder()},
+                                  .environment = environment_,
+                                  .folder = folder()});
+}
+
+void Worker::restart() {
+  process_.reset();
+  start();
+}
+
+std::vector<fs::path> Worker::programs() const {
+  std::vector<fs::path> result;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder() / "programs", none)) {
+    // A name that begins with a dot is a file that is being written.
+    if (!entry.path().filename().string().starts_with('.')) result.push_back(entry.path());
+  }
+  return result;
+}
+
+std::vector<pid_t> Worker::tasks() const {
+  return processes_in(folder() / "scratch");
+}
+
+Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
+  start_broker("tcp://127.0.0.1:0");
+  for (int i = 0; i < options_.workers; ++i) add_worker();
+}
+
+Cluster::~Cluster() {
+  for (auto& worker : workers_) worker->process().kill();
+  if (broker_) broker_->kill();
+  const bool all_gone = eventually([&] { return tasks().empty(); });
+  CHECK(all_gone);  // Task processes end with their workers.
+}
+
+void Cluster::start_broker(const std::string& endpoint) {
+  // Another process may hold the port for a moment: a connection that the system gave it to.
+  const bool listens = eventually([&] {
+    broker_.emplace(ACHILLES_BROKER_PROGRAM,
+                    ProcessOptions{.arguments = {"--bind", endpoint, "--heartbeat-ms",
+                                                 std::to_string(options_.heartbeat.count())}});
+    endpoint_ = broker_->first_line();
+    return endpoint_.starts_with("tcp://");
+  });
+  if (!listens) throw std::runtime_error("achilles-broker did not start: " + broker_->err());
+}
+
+void Cluster::kill_broker() {
+  broker_->kill();
+}
+
+void Cluster::restart_broker() {
+  kill_broker();
+  start_broker(std::string(endpoint_));
+}
+
+Worker& Cluster::add_worker() {
+  const std::string name = "w" + std::to_string(workers_.size());
+  workers_.push_back(
+      std::make_unique<Worker>(endpoint_, name, options_.slots, options_.worker_environment));
+  return *workers_.back();
+}
+
+std::vector<pid_t> Cluster::tasks() const {
+  std::vector<pid_t> result;
+  for (const auto& worker : workers_) {
+    for (const pid_t pid : worker->tasks()) result.push_back(pid);
+  }
+  return result;
+}
+
+ClusterNews Cluster::status() const {
+  auto news = ask_cluster(endpoint_);
+  if (!news) throw std::runtime_error("achilles status got no answer from " + endpoint_);
+  return *news;
+}
+
+void Cluster::wait_for_workers(std::size_t count) const {
+  REQUIRE(eventually([&] { return status().workers.size() == count; }));
+}
+
+std::string unused_endpoint() {
+  Process broker(ACHILLES_BROKER_PROGRAM, {.arguments = {"--bind", "tcp://127.0.0.1:0"}});
+  return broker.first_line();
+}
+
+}  // namespace achilles::tests

@@ -1,0 +1,125 @@
+// A cluster of real processes: achilles-broker and achilles-workers on this machine, over TCP.
+//
+// Each worker has an empty folder of its own as its cache and working folder. When the Cluster goes
+// away, all is killed, and it is checked that no task process lives on.
+//
+// Thread ownership: one thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.hpp"
+
+namespace achilles::tests {
+
+/// What `achilles status --json` says.
+struct WorkerNews {
+  std::string name;
+  std::string host;
+  pid_t pid = 0;
+  std::uint32_t slots = 0;
+  std::uint64_t running_chunks = 0;
+  std::uint64_t done_chunks = 0;
+  std::uint64_t crashes = 0;
+  std::string state;
+};
+struct JobNews {
+  std::string label;
+  std::string client;
+  std::uint64_t done_items = 0;
+  std::uint64_t running_items = 0;
+  std::uint64_t queued_items = 0;
+  std::uint64_t requeued_chunks = 0;
+  bool operator==(const JobNews&) const = default;
+};
+struct ClusterNews {
+  std::string endpoint;
+  pid_t pid = 0;
+  std::uint64_t clients = 0;
+  std::uint64_t rejected_messages = 0;
+  std::vector<WorkerNews> workers;
+  std::vector<JobNews> jobs;
+};
+
+/// What the `achilles` command says; nothing when it fails.
+std::optional<ClusterNews> ask_cluster(const std::string& endpoint);
+
+class Worker {
+ public:
+  Worker(const std::string& endpoint, std::string name, std::uint32_t slots,
+         const std::map<std::string, std::string>& environment);
+
+  const std::string& name() const { return name_; }
+  Process& process() { return *process_; }
+  pid_t pid() const { return process_->pid(); }
+  const std::filesystem::path& folder() const { return folder_->path(); }
+  /// The programs in its cache.
+  std::vector<std::filesystem::path> programs() const;
+  /// Its task processes, also when the worker itself is gone.
+  std::vector<pid_t> tasks() const;
+  /// Starts achilles-worker again, in the same folder.
+  void restart();
+
+ private:
+  void start();
+
+  std::string endpoint_;
+  std::string name_;
+  std::uint32_t slots_;
+  std::map<std::string, std::string> environment_;
+  std::unique_ptr<TemporaryFolder> folder_;
+  std::optional<Process> process_;
+};
+
+struct ClusterOptions {
+  int workers = 2;
+  std::uint32_t slots = 2;
+  /// Peers are given up for lost after five of these.
+  std::chrono::milliseconds heartbeat{1000};
+  std::map<std::string, std::string> worker_environment = {};
+};
+
+class Cluster {
+ public:
+  /// Returns once the broker listens; workers may still be on their way.
+  explicit Cluster(ClusterOptions options = {});
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  const std::string& endpoint() const { return endpoint_; }
+  Process& broker() { return *broker_; }
+  Worker& worker(std::size_t index) { return *workers_.at(index); }
+  std::size_t worker_count() const { return workers_.size(); }
+  Worker& add_worker();
+  /// All task processes of all workers.
+  std::vector<pid_t> tasks() const;
+
+  void kill_broker();
+  /// On the same port.
+  void restart_broker();
+
+  ClusterNews status() const;
+  /// Fails the test when the broker does not see that many workers in time.
+  void wait_for_workers(std::size_t count) const;
+
+ private:
+  void start_broker(const std::string& endpoint);
+
+  ClusterOptions options_;
+  std::string endpoint_;
+  std::optional<Process> broker_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+/// An endpoint where nobody listens, and which the system did not give out a moment ago.
+std::string unused_endpoint();
+
+}  // namespace achilles::tests

@@ -1,0 +1,285 @@
+// The worker's core and its broker: HELLO, leases, losses, drain.
+#include "tests/worker/core_harness.hpp"
+
+using namespace achilles::worker;
+using namespace achilles::worker::testing;
+namespace protocol = achilles::protocol;
+
+TEST_CASE("hello is repeated each second until the newest one is answered") {
+  Harness h;
+  h.connect();
+  const auto first = h.sent<protocol::Hello>();
+  CHECK(first.role == protocol::Role::kWorker);
+  CHECK(first.id == 42);
+  CHECK(first.name == "n3");
+  CHECK(first.host == "host3");
+  CHECK(first.pid == 99);
+  h.pass(999ms);
+  h.none();
+  h.pass(1ms);
+  const auto second = h.sent<protocol::Hello>();
+  CHECK(second.incarnation == first.incarnation + 1);
+
+  protocol::Welcome welcome;
+  welcome.incarnation = first.incarnation;
+  welcome.heartbeat_interval_ms = 1000;
+  h.broker(welcome);
+  h.none();
+  welcome.incarnation = second.incarnation;
+  h.broker(welcome);
+  const auto state = h.sent<protocol::WorkerState>();
+  CHECK(state.slots == 1);
+  CHECK(state.window_chunks == 1024);
+  CHECK_FALSE(state.draining);
+}
+
+TEST_CASE("heartbeats go out when nothing else did for an interval") {
+  Harness h;
+  h.in_session();
+  h.pass(999ms);
+  h.none();
+  h.pass(1ms);
+  CHECK(h.sent<protocol::Heartbeat>().session == protocol::SessionId{101});
+}
+
+TEST_CASE("broker lost drops all: busy tasks are killed, idle ones stay warm") {
+  Harness h(2);
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1), assignment(1, 2), assignment(1, 3)});
+  const TaskId a = h.started();
+  const TaskId b = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  CHECK(h.given(a) == Numbers{1});
+  h.ready(b);
+  h.told<protocol::OpenJob>(b);
+  CHECK(h.given(b) == Numbers{2});
+  h.answer(a, {result_of(assignment(1, 1), 5'000'000)});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{1});
+  CHECK(h.given(a) == Numbers{3});
+  h.answer(a, {result_of(assignment(1, 3), 5'000'000)});
+  h.pass(5s);
+  for (int i = 0; i < 4; ++i) h.sent<protocol::Heartbeat>();
+  CHECK(h.told<protocol::CloseJob>(a).job == job_id(1));
+  const auto end = h.take<EndTask>();
+  CHECK(end.task == b);
+  CHECK(end.kill);
+  h.noted("said nothing for 5000 ms");
+  h.take<Reconnect>();
+  h.none();
+  CHECK_FALSE(h.agent.next_deadline().has_value());
+
+  h.feed(TaskExited{b, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
+  h.connect();
+  h.welcome();
+  h.sent<protocol::WorkerState>();
+  CHECK(h.agent.idle());
+  // The program is still ready and its warm task is used again.
+  h.open(2, 1);
+  h.assign({assignment(2, 10)});
+  h.told<protocol::OpenJob>(a);
+  CHECK(h.given(a) == Numbers{10});
+}
+
+TEST_CASE("a stall of our own extends the broker's lease by the gap") {
+  Harness h;
+  h.in_session();
+  h.pass(1s);
+  h.sent<protocol::Heartbeat>();
+  h.now += 60s;  // The machine was suspended.
+  h.expire();
+  h.sent<protocol::Heartbeat>();
+  h.none();
+  h.pass(2s);
+  h.sent<protocol::Heartbeat>();
+  h.sent<protocol::Heartbeat>();
+  h.pass(1s);
+  h.noted("said nothing");
+  h.take<Reconnect>();
+}
+
+TEST_CASE("an unknown session drops all and says hello at once") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1)});
+  const TaskId a = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  h.given(a);
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, "new here"});
+  const auto end = h.take<EndTask>();
+  CHECK(end.kill);
+  h.noted("no longer knows");
+  h.sent<protocol::Hello>();
+  // The answers to our other messages of the old session, and leftovers of it, change nothing.
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, "new here"});
+  h.broker(protocol::Assign{{assignment(1, 5)}});
+  h.answer(a, {result_of(assignment(1, 1), 1000)});
+  h.settle();
+  h.none();
+  CHECK(h.agent.idle());
+}
+
+TEST_CASE("a welcome to another session starts the conversation anew") {
+  Harness h;
+  h.connect();
+  const auto hello = h.sent<protocol::Hello>();
+  protocol::Welcome welcome;
+  welcome.boot = protocol::BootId{1};
+  welcome.session = protocol::SessionId{5};
+  welcome.incarnation = hello.incarnation;
+  h.broker(welcome);
+  h.sent<protocol::WorkerState>();
+  h.broker(welcome);
+  h.none();
+  welcome.session = protocol::SessionId{6};
+  h.broker(welcome);
+  h.noted("no longer knows");
+  CHECK(h.sent<protocol::Hello>().incarnation == hello.incarnation + 1);
+}
+
+TEST_CASE("a connection that leads nowhere is made anew although there is no session yet") {
+  Harness h;
+  h.connect();
+  h.sent<protocol::Hello>();
+  for (int i = 0; i < 3; ++i) {
+    h.pass(4999ms);
+    for (int hello = 0; hello < 4; ++hello) h.sent<protocol::Hello>();
+    h.none();
+    h.pass(1ms);
+    if (i == 0) h.noted("said nothing");
+    h.take<Reconnect>();
+    h.connect();
+    h.sent<protocol::Hello>();
+  }
+}
+
+TEST_CASE("a broker of another version is noted once and asked again") {
+  Harness h;
+  h.connect();
+  h.sent<protocol::Hello>();
+  for (int i = 0; i < 3; ++i) {
+    h.broker(protocol::Rejected{protocol::RejectReason::kWrongVersion, "I speak 2"});
+    if (i == 0) CHECK(h.noted("I speak 2").level == Note::Level::kWarning);
+    h.none();
+    h.pass(1s);
+    h.sent<protocol::Hello>();
+  }
+}
+
+TEST_CASE("a broker that says bye is left and connected to again") {
+  Harness h;
+  h.in_session();
+  h.broker(protocol::Bye{"shutting down"});
+  h.noted("shutting down");
+  h.take<Reconnect>();
+  h.connect();
+  h.sent<protocol::Hello>();
+}
+
+TEST_CASE("bytes that are no message are noted and count as a sign of life") {
+  Harness h;
+  h.in_session();
+  h.pass(4s);
+  for (int i = 0; i < 4; ++i) h.sent<protocol::Heartbeat>();
+  h.feed(BrokerMalformed{protocol::RejectReason::kMalformed, "12 bytes missing"});
+  h.noted("12 bytes missing");
+  h.pass(2s);
+  h.sent<protocol::Heartbeat>();
+  h.sent<protocol::Heartbeat>();
+}
+
+TEST_CASE("drain returns unstarted, finishes running, waits for grants, then leaves") {
+  Harness h(2);
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1), assignment(1, 2, 1, 10), assignment(1, 3), assignment(1, 4)});
+  const TaskId a = h.started();
+  const TaskId b = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  h.given(a);
+  h.ready(b);
+  h.told<protocol::OpenJob>(b);
+  h.given(b);
+  h.feed(DrainRequested{});
+  CHECK(h.sent<protocol::WorkerState>().draining);
+  CHECK(h.sent<protocol::Returned>().attempts ==
+        std::vector{protocol::AttemptId{3}, protocol::AttemptId{4}});
+  h.settle();
+  h.none();
+  // A chunk that crossed the news goes back at once.
+  h.broker(protocol::Assign{{assignment(1, 5)}});
+  CHECK(h.sent<protocol::Returned>().attempts == std::vector{protocol::AttemptId{5}});
+  h.answer(a, {result_of(assignment(1, 1), 1000)});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{1});
+  h.answer(b, {result_of(assignment(1, 2, 1, 10), 1000)});
+  h.sent<protocol::ResultReady>();
+  h.settle();
+  h.none();
+  h.broker(protocol::Grant{protocol::AttemptId{2}});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{2});
+  CHECK_FALSE(h.take<EndTask>().kill);
+  CHECK_FALSE(h.take<EndTask>().kill);
+  h.sent<protocol::Bye>();
+  h.take<Leave>();
+  h.pass(1min);
+  h.settle();
+  h.connect();
+}
+
+TEST_CASE("a second drain kills what runs and leaves at once") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1)});
+  const TaskId a = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  h.given(a);
+  h.feed(DrainRequested{});
+  h.sent<protocol::WorkerState>();
+  h.feed(DrainRequested{});
+  CHECK(h.take<EndTask>().kill);
+  h.sent<protocol::Bye>();
+  h.take<Leave>();
+}
+
+TEST_CASE("drain without a session leaves at once") {
+  Harness h;
+  h.connect();
+  h.sent<protocol::Hello>();
+  h.feed(DrainRequested{});
+  h.take<Leave>();
+}
+
+TEST_CASE("a task that dies while draining gives its other chunks back to the broker") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1)});
+  const TaskId a = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  h.given(a);
+  h.answer(a, {result_of(assignment(1, 1), 1000)});
+  h.settle();
+  h.results_sent();
+  h.assign({assignment(1, 2), assignment(1, 3), assignment(1, 4)});
+  CHECK(h.given(a) == Numbers{2, 3, 4});
+  h.feed(DrainRequested{});
+  h.sent<protocol::WorkerState>();
+  h.feed(TaskExited{a, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
+  h.noted("ended on item 2000");
+  h.sent<protocol::Crashed>();
+  CHECK(h.sent<protocol::Returned>().attempts ==
+        std::vector{protocol::AttemptId{3}, protocol::AttemptId{4}});
+  h.settle();
+  h.sent<protocol::Bye>();
+  h.take<Leave>();
+}

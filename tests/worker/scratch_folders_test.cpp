@@ -1,0 +1,66 @@
+#include "worker/scratch_folders.hpp"
+
+#include <stdlib.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "tests/support/catch.hpp"
+
+namespace {
+
+using achilles::worker::ScratchFolders;
+namespace fs = std::filesystem;
+
+struct TemporaryFolder {
+  std::string path = (fs::temp_directory_path() / "achilles-test-XXXXXX").string();
+  TemporaryFolder() { REQUIRE(::mkdtemp(path.data())); }
+  ~TemporaryFolder() { fs::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("scratch folders are empty, apart from each other, and gone at the end") {
+  const TemporaryFolder parent;
+  std::string first;
+  {
+    ScratchFolders scratch(parent.path + "/scratch");
+    first = scratch.make("task-1");
+    const std::string second = scratch.make("task-1");
+    REQUIRE(first != second);
+    REQUIRE(fs::is_empty(first));
+    fs::create_directories(first + "/locked/inside");
+    std::ofstream(first + "/locked/file") << "x";
+    fs::permissions(first + "/locked", fs::perms::owner_read);
+    scratch.discard(first);
+  }
+  REQUIRE(fs::is_empty(parent.path + "/scratch"));
+}
+
+TEST_CASE("what a killed worker left is removed, what a living one uses is not") {
+  const TemporaryFolder parent;
+  std::optional<ScratchFolders> living(parent.path);
+  const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  const std::string in_use = living->make("task");
+  fs::last_write_time(living->root(), long_ago);
+  const std::string abandoned = parent.path + "/achilles-scratch-abcdef";
+  const std::string foreign = parent.path + "/something-else";
+  for (const std::string& folder : {abandoned, foreign}) {
+    fs::create_directories(folder + "/inside");
+    fs::last_write_time(folder, long_ago);
+  }
+  {
+    const ScratchFolders next(parent.path);
+  }
+  REQUIRE(fs::exists(in_use));
+  REQUIRE(fs::exists(foreign));
+  REQUIRE_FALSE(fs::exists(abandoned));
+}
+
+TEST_CASE("without a folder to write, temporary files' place serves") {
+  ScratchFolders scratch("/proc/nowhere");
+  REQUIRE(fs::exists(scratch.make("task")));
+}

@@ -1,0 +1,430 @@
+#include "worker/core/agent.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/batch.hpp"
+#include "protocol/version.hpp"
+#include "worker/core/agent_state.hpp"
+
+namespace achilles::worker {
+
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <class... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+protocol::Hello hello_of(const AgentOptions& options) {
+  protocol::Hello hello;
+  hello.role = protocol::Role::kWorker;
+  hello.id = options.id.value;
+  hello.name = options.name;
+  hello.host = options.host;
+  hello.pid = options.pid;
+  hello.library_version = std::string(protocol::kLibraryVersion);
+  return hello;
+}
+
+std::string rejection_sentence(const protocol::Rejected& rejected) {
+  const std::string detail = rejected.detail.empty() ? "" : " (" + rejected.detail + ")";
+  switch (rejected.reason) {
+    case protocol::RejectReason::kWrongVersion:
+      return "The broker speaks another version of the protocol" + detail +
+             "; install the same version of achilles on both machines. Trying on.";
+    case protocol::RejectReason::kDuplicateId:
+      return "The broker already knows another worker under this worker's id" + detail +
+             "; it is let in once the other one is gone. Trying on.";
+    default:
+      return "The broker rejected a message of this worker" + detail +
+             "; check that broker and worker run the same version of achilles.";
+  }
+}
+
+}  // namespace
+
+Agent::State::State(AgentOptions given, protocol::TimePoint now)
+    : options(std::move(given)), link(hello_of(options)), last_called(now) {
+  options.slots = std::max<std::uint32_t>(options.slots, 1);
+}
+
+Agent::Agent(AgentOptions options, protocol::TimePoint now)
+    : state_(std::make_unique<State>(std::move(options), now)) {}
+
+Agent::~Agent() = default;
+
+void Agent::connect(protocol::TimePoint now, Commands& out) {
+  if (state_->left) return;
+  state_->begin(now);
+  Turn turn{now, out};
+  state_->drop_everything(turn);
+  state_->link.heard(now);  // From a new connection nothing could be heard before.
+  state_->link.say_hello(now, out);
+}
+
+void Agent::step(protocol::TimePoint now, Event event, Commands& out) {
+  State& state = *state_;
+  if (state.left) return;
+  state.begin(now);
+  Turn turn{now, out};
+  std::visit(Overloaded{
+                 [&](BrokerMessage& e) { state.on_broker(turn, e.message); },
+                 [&](BrokerMalformed& e) {
+                   state.link.heard(now);
+                   state.note(turn, Note::Level::kWarning,
+                              "The broker sent bytes that are no message (" + e.detail +
+                                  "); they were dropped. Check that broker and worker run the "
+                                  "same version of achilles.");
+                 },
+                 [&](TaskMessage& e) { state.on_task_message(turn, e.task, e.message); },
+                 [&](TaskExited& e) { state.on_task_exited(turn, e); },
+                 [&](TaskFailedToStart& e) { state.on_task_failed_to_start(turn, e); },
+                 [&](ProgramLoaded& e) { state.on_program_loaded(turn, e.program); },
+                 [&](ProgramAbsent& e) { state.on_program_absent(turn, e.program); },
+                 [&](ProgramUnusable& e) { state.on_program_unusable(turn, e.program, e.reason); },
+                 [&](DrainRequested&) { state.on_drain(turn); },
+             },
+             event);
+}
+
+void Agent::settle(protocol::TimePoint now, Commands& out) {
+  if (state_->left) return;
+  state_->begin(now);
+  Turn turn{now, out};
+  state_->settle(turn);
+}
+
+void Agent::expire(protocol::TimePoint now, Commands& out) {
+  if (state_->left) return;
+  state_->begin(now);
+  Turn turn{now, out};
+  state_->expire(turn);
+}
+
+std::optional<protocol::TimePoint> Agent::next_deadline() const {
+  if (state_->left) return std::nullopt;
+  std::optional<protocol::TimePoint> earliest = state_->link.deadline();
+  const auto consider = [&](std::optional<protocol::TimePoint> deadline) {
+    if (deadline && (!earliest || *deadline < *earliest)) earliest = deadline;
+  };
+  consider(state_->tasks.deadline());
+  for (const auto& [id, program] : state_->programs.all()) {
+    if (program.stage == Program::Stage::kFetching) consider(program.fetch.deadline());
+  }
+  return earliest;
+}
+
+bool Agent::idle() const {
+  return state_->attempts.size() == 0 && state_->outgoing.empty() && state_->tasks.in_use() == 0;
+}
+
+void Agent::check_invariants() const {
+  state_->check_invariants();
+}
+
+void Agent::State::begin(protocol::TimePoint now) {
+  // Some deadline is never further away than an interval, so a longer silence of our own caller is
+  // a stall (a stopped process, a suspended machine): what came meanwhile has not been read yet.
+  const protocol::Duration since = now - last_called;
+  if (since > 2 * link.interval()) {
+    const protocol::Duration gap = since - link.interval();
+    link.extend(gap);
+    tasks.extend(gap);
+    for (auto& [id, program] : programs.all()) program.fetch.extend(gap);
+  }
+  last_called = std::max(last_called, now);
+}
+
+void Agent::State::send(Turn& turn, protocol::Message message) {
+  link.send(turn.now, std::move(message), turn.out);
+}
+
+void Agent::State::note(Turn& turn, Note::Level level, std::string text) {
+  turn.out.push_back(Note{level, std::move(text)});
+}
+
+void Agent::State::on_broker(Turn& turn, protocol::Message& message) {
+  if (link.closed()) return;
+  link.heard(turn.now);
+  if (auto* welcome = std::get_if<protocol::Welcome>(&message)) return on_welcome(turn, *welcome);
+  if (auto* rejected = std::get_if<protocol::Rejected>(&message)) {
+    return on_rejected(turn, *rejected);
+  }
+  if (auto* bye = std::get_if<protocol::Bye>(&message)) return on_bye(turn, *bye);
+  // Anything else is of a session that we have given up.
+  if (!link.in_session()) return;
+  std::visit(
+      Overloaded{
+          [&](protocol::Heartbeat&) {},
+          [&](protocol::OpenJob& m) { on_open_job(turn, m); },
+          [&](protocol::CloseJob& m) { on_close_job(turn, m.job); },
+          [&](protocol::Assign& m) { on_assign(turn, m); },
+          [&](protocol::Grant& m) { on_grant(turn, m.attempt); },
+          [&](protocol::ProgramPart& m) { on_program_part(turn, m); },
+          [&](auto&) {
+            note(turn, Note::Level::kWarning,
+                 "The broker sent a message that workers do not take; it was dropped. Check that "
+                 "broker and worker run the same version of achilles.");
+          },
+      },
+      message);
+}
+
+void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
+  switch (link.welcome(turn.now, welcome)) {
+    case BrokerLink::Answer::kStale:
+      return;
+    case BrokerLink::Answer::kOtherSession:
+      return lose_session(turn);
+    case BrokerLink::Answer::kOpened:
+      break;
+  }
+  last_warning.clear();
+  send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
+                                   options.window_bytes, draining});
+}
+
+void Agent::State::on_rejected(Turn& turn, const protocol::Rejected& rejected) {
+  using protocol::RejectReason;
+  if (rejected.reason == RejectReason::kUnknownSession) {
+    // Outside a session it answers something we sent before our HELLO: that one is on its way.
+    if (link.in_session()) lose_session(turn);
+    return;
+  }
+  std::string warning = rejection_sentence(rejected);
+  if (warning != last_warning) {
+    last_warning = warning;
+    note(turn, Note::Level::kWarning, std::move(warning));
+  }
+  const bool unwelcome = rejected.reason == RejectReason::kWrongVersion ||
+                         rejected.reason == RejectReason::kDuplicateId;
+  if (!unwelcome || !link.in_session()) return;
+  if (draining) return leave(turn, {});
+  drop_everything(turn);
+  link.hello_later(turn.now);
+}
+
+void Agent::State::on_bye(Turn& turn, const protocol::Bye& bye) {
+  if (draining) return leave(turn, {});
+  lose_connection(turn, "The broker left (" + bye.reason + ").");
+}
+
+void Agent::State::on_open_job(Turn& turn, protocol::OpenJob& open) {
+  if (jobs.find(open.job) != nullptr) return;
+  Program& program = programs.get(open.program);
+  ++program.jobs;
+  jobs.add(std::move(open), program);
+  if (program.stage == Program::Stage::kUnknown) need_program(turn, program);
+}
+
+void Agent::State::on_close_job(Turn& turn, protocol::JobId id) {
+  Job* job = jobs.find(id);
+  if (job == nullptr) return;
+  Program& program = *job->program;
+  std::vector<TaskId> skipping;
+  while (Attempt* attempt = job->attempts.front()) {
+    if (attempt->place != Attempt::Place::kGiven) {
+      drop(*attempt);
+      continue;
+    }
+    skipping.push_back(attempt->task->id);
+    tasks.abandoned(*attempt);
+    attempts.abandon(*attempt);
+  }
+  std::sort(skipping.begin(), skipping.end());
+  skipping.erase(std::unique(skipping.begin(), skipping.end()), skipping.end());
+  for (const TaskId task_id : skipping) {
+    Task& task = *tasks.find(task_id);
+    if (task.stage != Task::Stage::kReady) continue;
+    turn.out.push_back(SkipJobInTask{task_id, id});
+    watch_front(turn, task);
+  }
+  for (Task* task : program.tasks) {
+    if (task->known_jobs.erase(id) == 0) continue;
+    if (task->last_job == id) task->last_job.reset();
+    if (task->stage == Task::Stage::kReady) {
+      turn.out.push_back(SendToTask{task->id, protocol::CloseJob{id}});
+    }
+  }
+  jobs.erase(id);
+  --program.jobs;
+  // Nobody waits for a program that is still on its way: parts that come are dropped.
+  programs.forget_if_unused(program);
+}
+
+void Agent::State::on_assign(Turn& turn, protocol::Assign& assign) {
+  protocol::Returned returned;
+  std::vector<Program*> refused;
+  bool unknown_job = false;
+  bool twice = false;
+  Job* job = nullptr;
+  for (auto& assignment : assign.chunks) {
+    // Most neighbours are of the same job.
+    if (job == nullptr || job->open.job != assignment.job) job = jobs.find(assignment.job);
+    if (job == nullptr || draining) {
+      unknown_job = unknown_job || job == nullptr;
+      returned.attempts.push_back(assignment.attempt);
+      continue;
+    }
+    Program& program = *job->program;
+    if (program.stage == Program::Stage::kRefused) {
+      if (std::find(refused.begin(), refused.end(), &program) == refused.end()) {
+        refused.push_back(&program);
+      }
+      continue;
+    }
+    Attempt* attempt = attempts.add(std::move(assignment), *job);
+    if (attempt == nullptr) {
+      twice = true;
+      continue;
+    }
+    program.queue.push_back(*attempt);
+  }
+  if (unknown_job) {
+    note(turn, Note::Level::kWarning,
+         "The broker assigned chunks of a job that is not open here; they were returned.");
+  }
+  if (twice) {
+    note(turn, Note::Level::kWarning,
+         "The broker assigned an attempt that is already here; the second one was dropped.");
+  }
+  if (!returned.attempts.empty()) send(turn, std::move(returned));
+  // These crossed our refusal. Saying it again is harmless, and the broker takes them back.
+  for (Program* program : refused) {
+    send(turn, protocol::ProgramRefused{program->id, program->refusal});
+  }
+}
+
+void Agent::State::on_grant(Turn&, protocol::AttemptId id) {
+  Attempt* attempt = attempts.find(id);
+  if (attempt == nullptr || attempt->abandoned()) return;
+  switch (attempt->place) {
+    case Attempt::Place::kQueued:
+      attempt->job->program->queue.grant(*attempt);
+      break;
+    case Attempt::Place::kHeld:
+      outgoing.push_back(held.release(*attempt));
+      attempts.erase(*attempt);
+      break;
+    case Attempt::Place::kGiven:
+    case Attempt::Place::kNowhere:
+      attempt->granted = true;
+      break;
+  }
+}
+
+void Agent::State::on_drain(Turn& turn) {
+  if (draining || !link.in_session()) {
+    return leave(turn, link.in_session() ? "the worker was told twice to end" : "");
+  }
+  draining = true;
+  send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
+                                   options.window_bytes, true});
+  std::vector<std::pair<std::uint64_t, Attempt*>> unstarted;
+  for (auto& [id, program] : programs.all()) {
+    for (const PlaceChain* chain : {&program.queue.granted(), &program.queue.plain()}) {
+      for (Attempt* a = chain->front(); a != nullptr; a = PlaceChain::after(*a)) {
+        unstarted.emplace_back(a->order, a);
+      }
+    }
+  }
+  std::sort(unstarted.begin(), unstarted.end());
+  protocol::Returned returned;
+  for (const auto& [order, attempt] : unstarted) {
+    returned.attempts.push_back(attempt->id());
+    drop(*attempt);
+  }
+  if (!returned.attempts.empty()) send(turn, std::move(returned));
+}
+
+void Agent::State::send_results(Turn& turn) {
+  protocol::send_batched(std::exchange(outgoing, {}), protocol::credit_cost,
+                         [&](std::vector<protocol::ChunkResult> batch) {
+                           send(turn, protocol::Results{std::move(batch)});
+                         });
+}
+
+void Agent::State::leave_if_finished(Turn& turn) {
+  if (!draining || attempts.size() > 0) return;
+  leave(turn, "the worker drained");
+}
+
+void Agent::State::leave(Turn& turn, const std::string& reason) {
+  for (auto& [id, task] : tasks.all()) end_task(turn, task, !task.idle());
+  if (!reason.empty()) {
+    send_results(turn);
+    send(turn, protocol::Bye{reason});
+  }
+  link.close();
+  turn.out.push_back(Leave{});
+  left = true;
+}
+
+void Agent::State::drop_everything(Turn& turn) {
+  for (auto& [id, task] : tasks.all()) {
+    if (task.in_use() && !task.given.empty()) end_task(turn, task, true);
+    while (Attempt* attempt = task.given.front()) drop(*attempt);
+    if (task.stage == Task::Stage::kReady) {
+      for (const protocol::JobId& job : task.known_jobs) {
+        turn.out.push_back(SendToTask{id, protocol::CloseJob{job}});
+      }
+    }
+    task.known_jobs.clear();
+    task.last_job.reset();
+  }
+  for (auto& [id, job] : jobs.all()) {
+    while (Attempt* attempt = job.attempts.front()) drop(*attempt);
+  }
+  jobs.all().clear();
+  outgoing.clear();
+  for (auto next = programs.all().begin(); next != programs.all().end();) {
+    Program& program = (next++)->second;
+    program.jobs = 0;
+    program.early_deaths = 0;
+    program.fetches = 0;
+    if (program.stage != Program::Stage::kReady) program.stage = Program::Stage::kUnknown;
+    programs.forget_if_unused(program);
+  }
+}
+
+void Agent::State::lose_session(Turn& turn) {
+  if (draining) return leave(turn, {});
+  drop_everything(turn);
+  note(turn, Note::Level::kInfo,
+       "The broker no longer knows this worker (was it started again?). Saying HELLO anew.");
+  link.say_hello(turn.now, turn.out);
+}
+
+void Agent::State::lose_connection(Turn& turn, const std::string& reason) {
+  if (draining) return leave(turn, {});
+  drop_everything(turn);
+  link.close();
+  if (reason != last_warning) {
+    last_warning = reason;
+    note(turn, Note::Level::kWarning, reason + " Connecting again.");
+  }
+  turn.out.push_back(Reconnect{reason});
+}
+
+void Agent::State::expire(Turn& turn) {
+  if (link.lost(turn.now)) {
+    const auto silence = protocol::kLostAfter * link.interval();
+    return lose_connection(
+        turn,
+        "The broker said nothing for " +
+            std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(silence).count()) +
+            " ms.");
+  }
+  link.expire(turn.now, turn.out);
+  while (Task* task = tasks.due(turn.now)) on_task_due(turn, *task);
+  if (!link.in_session()) return;
+  for (auto& [id, program] : programs.all()) {
+    if (program.stage != Program::Stage::kFetching) continue;
+    for (auto& need : program.fetch.ask(turn.now)) send(turn, need);
+  }
+}
+
+}  // namespace achilles::worker

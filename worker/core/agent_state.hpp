@@ -1,0 +1,119 @@
+// What the Agent is made of. Private to worker/core: control flow is in agent.cpp (the broker's
+// side), agent_tasks.cpp (programs and task processes) and dispatch.cpp (what runs where).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "worker/core/agent.hpp"
+#include "worker/core/attempt_table.hpp"
+#include "worker/core/broker_link.hpp"
+#include "worker/core/job_table.hpp"
+#include "worker/core/program_table.hpp"
+#include "worker/core/task_table.hpp"
+
+namespace achilles::worker {
+
+/// A task process must have said TaskReady by then.
+inline constexpr protocol::Duration kReadyWithin = std::chrono::seconds(10);
+/// A task process that is still busy with a closed job after so long is killed.
+inline constexpr protocol::Duration kSkipWithin = std::chrono::milliseconds(100);
+/// A task process that was told to end by itself is killed after so long.
+inline constexpr protocol::Duration kHangUpWithin = std::chrono::seconds(5);
+/// Work that a task process may hold: enough to keep it busy while the next comes, too little to
+/// regret when another slot becomes free.
+inline constexpr std::int64_t kAheadNs = 2'000'000;
+inline constexpr std::size_t kAheadChunks = 1024;
+inline constexpr std::uint64_t kAheadBytes = 1ULL << 20;
+/// Early deaths in a row after which a program is refused.
+inline constexpr std::uint32_t kEarlyDeathsMax = 3;
+/// How often a program is fetched anew when it is gone again from the cache.
+inline constexpr std::uint32_t kFetchesMax = 3;
+
+/// One call of an entrance: when, and where its commands go.
+struct Turn {
+  protocol::TimePoint now;
+  Commands& out;
+};
+
+struct Agent::State {
+  State(AgentOptions given, protocol::TimePoint now);
+
+  AgentOptions options;
+  BrokerLink link;
+  ProgramTable programs;
+  JobTable jobs;
+  AttemptTable attempts;
+  HeldResults held;
+  TaskTable tasks;
+  std::vector<protocol::ChunkResult> outgoing;  ///< Leave together at settle.
+  bool draining = false;
+  bool left = false;  ///< After Leave: nothing more is done.
+  protocol::TimePoint last_called;
+  std::string last_warning;     ///< About the broker: the same one is not noted again and again.
+  std::vector<Task*> lanes;     ///< Scratch of dispatch.
+  std::vector<Task*> given_to;  ///< Scratch of dispatch.
+
+  // agent.cpp: the broker's side.
+  void begin(protocol::TimePoint now);
+  void send(Turn& turn, protocol::Message message);
+  void note(Turn& turn, Note::Level level, std::string text);
+  void on_broker(Turn& turn, protocol::Message& message);
+  void on_welcome(Turn& turn, const protocol::Welcome& welcome);
+  void on_rejected(Turn& turn, const protocol::Rejected& rejected);
+  void on_bye(Turn& turn, const protocol::Bye& bye);
+  void on_open_job(Turn& turn, protocol::OpenJob& open);
+  void on_close_job(Turn& turn, protocol::JobId id);
+  void on_assign(Turn& turn, protocol::Assign& assign);
+  void on_grant(Turn& turn, protocol::AttemptId id);
+  void on_drain(Turn& turn);
+  void send_results(Turn& turn);
+  void leave_if_finished(Turn& turn);
+  void leave(Turn& turn, const std::string& reason);
+  /// The session is over: nothing that came in it counts any more. Idle task processes stay.
+  void drop_everything(Turn& turn);
+  void lose_session(Turn& turn);
+  void lose_connection(Turn& turn, const std::string& reason);
+  void expire(Turn& turn);
+
+  // agent_tasks.cpp: programs and task processes.
+  void need_program(Turn& turn, Program& program);
+  void on_program_loaded(Turn& turn, protocol::ProgramId id);
+  void on_program_absent(Turn& turn, protocol::ProgramId id);
+  void on_program_unusable(Turn& turn, protocol::ProgramId id, const std::string& reason);
+  void on_program_part(Turn& turn, protocol::ProgramPart& part);
+  void refuse(Turn& turn, Program& program, std::string reason);
+  void on_task_message(Turn& turn, TaskId id, protocol::Message& message);
+  void on_task_ready(Turn& turn, Task& task, const protocol::TaskReady& ready);
+  void on_results(Turn& turn, Task& task, protocol::Results& results);
+  void on_task_exited(Turn& turn, const TaskExited& exited);
+  void on_task_failed_to_start(Turn& turn, const TaskFailedToStart& failed);
+  void on_task_due(Turn& turn, Task& task);
+  void end_task(Turn& turn, Task& task, bool kill);
+  /// The task process does not keep to the protocol: nothing it says can be trusted.
+  void confused(Turn& turn, Task& task, const std::string& what);
+  void early_death(Turn& turn, Program& program, const std::string& what);
+  /// What the task still holds goes back to the front of its program's queue.
+  void requeue_given(Turn& turn, Task& task);
+  /// Kill in time if what it works on is of a closed job.
+  void watch_front(Turn& turn, Task& task);
+  /// From wherever it is, to nowhere and out of the table.
+  void drop(Attempt& attempt);
+  std::string program_name(const Program& program) const;
+
+  // dispatch.cpp: what runs where.
+  void settle(Turn& turn);
+  bool only_granted() const { return held.bytes() > options.held_result_bytes_max; }
+  std::uint32_t free_slots() const;
+  /// False: the program waits for a slot, and younger work must not go before it.
+  bool fill(Turn& turn, Program& program);
+  void give_to_lanes(Turn& turn, Program& program);
+  void start_tasks(Turn& turn, Program& program);
+  void evict_idle(Turn& turn, const Program& needed);
+  void give(Turn& turn, Task& task, Attempt& attempt);
+
+  void check_invariants() const;
+};
+
+}  // namespace achilles::worker

@@ -1,0 +1,308 @@
+// The Agent's side of programs and task processes: how they come, what they say, how they end.
+#include <algorithm>
+#include <utility>
+
+#include "worker/core/agent_state.hpp"
+
+namespace achilles::worker {
+
+namespace {
+
+/// What a task process left on stderr, short enough for a sentence that travels.
+std::string with_stderr(const std::string& stderr_tail) {
+  const std::size_t longest = 4096;
+  if (stderr_tail.empty()) return {};
+  const bool cut = stderr_tail.size() > longest;
+  return " Its stderr ended with: " + std::string(cut ? "…" : "") +
+         (cut ? stderr_tail.substr(stderr_tail.size() - longest) : stderr_tail);
+}
+
+bool answers(const protocol::ChunkResult& result, const Attempt& attempt) {
+  return result.job == attempt.assignment.job && result.first == attempt.assignment.chunk.first &&
+         result.items.count() == attempt.items;
+}
+
+}  // namespace
+
+std::string Agent::State::program_name(const Program& program) const {
+  return "program " + protocol::to_string(program.id);
+}
+
+// ---- programs -------------------------------------------------------------------------------
+
+void Agent::State::need_program(Turn& turn, Program& program) {
+  program.stage = Program::Stage::kLoading;
+  turn.out.push_back(LoadProgram{program.id});
+}
+
+void Agent::State::on_program_loaded(Turn&, protocol::ProgramId id) {
+  Program* program = programs.find(id);
+  if (program == nullptr) return;
+  if (program->stage == Program::Stage::kLoading || program->stage == Program::Stage::kStored) {
+    program->stage = Program::Stage::kReady;
+  }
+}
+
+void Agent::State::on_program_absent(Turn& turn, protocol::ProgramId id) {
+  Program* program = programs.find(id);
+  if (program == nullptr) return;
+  if (program->stage != Program::Stage::kLoading && program->stage != Program::Stage::kStored) {
+    return;
+  }
+  if (++program->fetches > kFetchesMax) {
+    return refuse(turn, *program,
+                  "Worker " + options.name + " fetched " + program_name(*program) + " " +
+                      std::to_string(kFetchesMax) +
+                      " times and did not find it in its cache afterwards; check that the cache "
+                      "folder is writable and has room.");
+  }
+  program->stage = Program::Stage::kFetching;
+  program->fetch = ProgramFetch(id);
+  for (auto& need : program->fetch.ask(turn.now)) send(turn, need);
+}
+
+void Agent::State::on_program_unusable(Turn& turn, protocol::ProgramId id,
+                                       const std::string& reason) {
+  Program* program = programs.find(id);
+  if (program == nullptr || program->stage == Program::Stage::kRefused ||
+      program->stage == Program::Stage::kUnknown) {
+    return;
+  }
+  refuse(turn, *program, reason);
+}
+
+void Agent::State::on_program_part(Turn& turn, protocol::ProgramPart& part) {
+  Program* program = programs.find(part.program);
+  if (program == nullptr || program->stage != Program::Stage::kFetching) return;
+  ProgramFetch::Taken taken = program->fetch.take(std::move(part));
+  if (!taken.misfit.empty()) return refuse(turn, *program, std::move(taken.misfit));
+  for (auto& in_order : taken.in_order) {
+    turn.out.push_back(StoreProgramPart{std::move(in_order)});
+  }
+  if (taken.complete) {
+    program->stage = Program::Stage::kStored;
+    return;
+  }
+  for (auto& need : program->fetch.ask(turn.now)) send(turn, need);
+}
+
+void Agent::State::refuse(Turn& turn, Program& program, std::string reason) {
+  program.stage = Program::Stage::kRefused;
+  program.refusal = std::move(reason);
+  // The broker takes all attempts of the program back, held results and running ones included.
+  for (auto& [id, job] : jobs.all()) {
+    if (job.program != &program) continue;
+    while (Attempt* attempt = job.attempts.front()) drop(*attempt);
+  }
+  for (Task* task : program.tasks) end_task(turn, *task, !task->idle());
+  note(turn, Note::Level::kWarning, "Refused " + program_name(program) + ": " + program.refusal);
+  send(turn, protocol::ProgramRefused{program.id, program.refusal});
+}
+
+// ---- what task processes say ----------------------------------------------------------------
+
+void Agent::State::on_task_message(Turn& turn, TaskId id, protocol::Message& message) {
+  Task* task = tasks.find(id);
+  if (task == nullptr) return;
+  if (auto* results = std::get_if<protocol::Results>(&message)) {
+    return on_results(turn, *task, *results);
+  }
+  // What an ending task process still says may be cut short anywhere: only results count.
+  if (task->stage == Task::Stage::kEnding) return;
+  auto* ready = std::get_if<protocol::TaskReady>(&message);
+  if (ready == nullptr || task->stage != Task::Stage::kStarting) {
+    return confused(turn, *task, "sent a message that it may not send now");
+  }
+  on_task_ready(turn, *task, *ready);
+}
+
+void Agent::State::on_task_ready(Turn& turn, Task& task, const protocol::TaskReady& ready) {
+  Program& program = *task.program;
+  if (ready.program != program.id) {
+    return refuse(turn, program,
+                  "A task process that worker " + options.name + " started for " +
+                      program_name(program) + " says that it runs program " +
+                      protocol::to_string(ready.program) +
+                      "; check that the program does not exec another one before its main.");
+  }
+  tasks.ready(task);
+}
+
+void Agent::State::on_results(Turn& turn, Task& task, protocol::Results& results) {
+  for (auto& result : results.chunks) {
+    Attempt* attempt = attempts.find(result.attempt);
+    const bool is_there =
+        attempt != nullptr && attempt->place == Attempt::Place::kGiven && attempt->task == &task;
+    // Of a closed job's chunk, any part may have been left undone.
+    if (!is_there || (!attempt->abandoned() && !answers(result, *attempt))) {
+      if (task.stage == Task::Stage::kEnding) continue;
+      return confused(turn, task, "sent a result that answers none of its chunks");
+    }
+    tasks.take(*attempt);
+    if (attempt->abandoned()) {
+      attempts.erase(*attempt);
+      continue;
+    }
+    task.program->early_deaths = 0;
+    task.has_worked = true;
+    attempt->job->note_pace(result.busy_ns, attempt->items);
+    const std::uint64_t cost = protocol::credit_cost(result);
+    if (attempt->granted || cost <= attempt->assignment.result_allowance) {
+      outgoing.push_back(std::move(result));
+      attempts.erase(*attempt);
+      continue;
+    }
+    send(turn, protocol::ResultReady{attempt->id(), cost, result.busy_ns});
+    held.hold(*attempt, std::move(result), cost);
+  }
+  watch_front(turn, task);
+}
+
+void Agent::State::confused(Turn& turn, Task& task, const std::string& what) {
+  end_task(turn, task, true);
+  early_death(turn, *task.program, what + " and was killed.");
+}
+
+// ---- how task processes end -----------------------------------------------------------------
+
+void Agent::State::on_task_exited(Turn& turn, const TaskExited& exited) {
+  Task* task = tasks.find(exited.task);
+  if (task == nullptr) return;
+  Program& program = *task->program;
+  const bool on_purpose = task->stage == Task::Stage::kEnding;
+  const bool was_starting = task->stage == Task::Stage::kStarting;
+  const bool had_work = task->given.size() > task->abandoned_count;
+  const bool has_worked = task->has_worked;
+  Attempt* running = exited.running_attempt ? attempts.find(*exited.running_attempt) : nullptr;
+  if (running != nullptr && running->task != task) running = nullptr;
+  const bool ran = running != nullptr;
+  if (ran && !on_purpose && !running->abandoned()) {
+    protocol::Crashed crashed;
+    crashed.attempt = running->id();
+    // The page is the task process's own to write: a wild write there must not name a foreign item.
+    const protocol::ItemIndex first = running->assignment.chunk.first;
+    const bool inside =
+        exited.running_item >= first && exited.running_item - first < running->items;
+    crashed.item = inside ? exited.running_item : first;
+    crashed.error.kind = protocol::ErrorKind::kTaskCrashed;
+    crashed.error.worker = options.name;
+    crashed.error.host = options.host;
+    crashed.error.pid = exited.pid;
+    crashed.error.detail = exited.how;
+    crashed.error.stderr_tail = exited.stderr_tail;
+    note(turn, Note::Level::kWarning,
+         "A task process of " + program_name(program) + " (pid " + std::to_string(exited.pid) +
+             ") ended on item " + std::to_string(crashed.item) + " of job " +
+             protocol::to_string(running->assignment.job) + ": " + exited.how + ".");
+    drop(*running);
+    send(turn, std::move(crashed));
+  }
+  requeue_given(turn, *task);
+  tasks.erase(*task);
+  if (!on_purpose && ran) program.early_deaths = 0;
+  if (!on_purpose && !ran && !has_worked && (was_starting || had_work)) {
+    early_death(turn, program,
+                std::string("ended before it ") + (was_starting ? "was ready" : "began a chunk") +
+                    " (" + exited.how + ")." + with_stderr(exited.stderr_tail));
+  } else if (!on_purpose && !ran) {
+    note(turn, Note::Level::kInfo,
+         std::string(had_work ? "A" : "An idle") + " task process of " + program_name(program) +
+             " (pid " + std::to_string(exited.pid) + ") ended: " + exited.how + ".");
+  }
+  programs.forget_if_unused(program);
+}
+
+void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& failed) {
+  Task* task = tasks.find(failed.task);
+  if (task == nullptr) return;
+  Program& program = *task->program;
+  const bool on_purpose = task->stage == Task::Stage::kEnding;
+  requeue_given(turn, *task);
+  tasks.erase(*task);
+  if (!on_purpose) early_death(turn, program, "could not be started: " + failed.reason);
+  programs.forget_if_unused(program);
+}
+
+void Agent::State::on_task_due(Turn& turn, Task& task) {
+  const bool was_starting = task.stage == Task::Stage::kStarting;
+  end_task(turn, task, true);
+  if (was_starting) {
+    early_death(turn, *task.program, "said nothing for 10 s after its start and was killed.");
+  }
+}
+
+void Agent::State::end_task(Turn& turn, Task& task, bool kill) {
+  const bool told = task.stage == Task::Stage::kEnding;
+  if (told && (task.killed || !kill)) return;
+  tasks.ending(task, kill);
+  // A user's thread or destructor may keep the process alive.
+  if (!kill) tasks.set_deadline(task, turn.now + kHangUpWithin);
+  turn.out.push_back(EndTask{task.id, kill});
+}
+
+void Agent::State::early_death(Turn& turn, Program& program, const std::string& what) {
+  if (program.stage == Program::Stage::kRefused) return;
+  ++program.early_deaths;
+  if (program.early_deaths < kEarlyDeathsMax) {
+    note(turn, Note::Level::kWarning,
+         "A task process of " + program_name(program) + " " + what + " Trying another one.");
+    return;
+  }
+  refuse(turn, program,
+         "Worker " + options.name + " gave " + program_name(program) + " up after " +
+             std::to_string(kEarlyDeathsMax) + " task processes in a row, of which the last " +
+             what +
+             " Likely causes: it was linked without achilles, so that its main ran; its static "
+             "initialisation failed; a library or file that it needs is not on this machine; or "
+             "it was compiled for another processor (-march=native). Run it by hand on host " +
+             options.host + " to see.");
+}
+
+void Agent::State::requeue_given(Turn& turn, Task& task) {
+  protocol::Returned returned;
+  while (Attempt* attempt = task.given.back()) {
+    tasks.take(*attempt);
+    if (attempt->abandoned()) {
+      attempts.erase(*attempt);
+    } else if (draining) {
+      returned.attempts.push_back(attempt->id());
+      attempts.erase(*attempt);
+    } else {
+      attempt->job->program->queue.put_back(*attempt);
+    }
+  }
+  std::reverse(returned.attempts.begin(), returned.attempts.end());
+  if (!returned.attempts.empty()) send(turn, std::move(returned));
+}
+
+void Agent::State::watch_front(Turn& turn, Task& task) {
+  if (task.stage != Task::Stage::kReady) return;
+  const Attempt* front = task.given.front();
+  if (front == nullptr || !front->abandoned()) {
+    task.overdue.reset();
+    tasks.set_deadline(task, std::nullopt);
+    return;
+  }
+  if (task.overdue == front->id()) return;
+  task.overdue = front->id();
+  tasks.set_deadline(task, turn.now + kSkipWithin);
+}
+
+void Agent::State::drop(Attempt& attempt) {
+  switch (attempt.place) {
+    case Attempt::Place::kQueued:
+      attempt.job->program->queue.erase(attempt);
+      break;
+    case Attempt::Place::kGiven:
+      tasks.take(attempt);
+      break;
+    case Attempt::Place::kHeld:
+      held.release(attempt);
+      break;
+    case Attempt::Place::kNowhere:
+      break;
+  }
+  attempts.erase(attempt);
+}
+
+}  // namespace achilles::worker

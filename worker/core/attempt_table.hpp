@@ -1,0 +1,101 @@
+// The attempts this worker has been assigned and has not answered yet, and where each of them is.
+//
+// Invariants:
+//  1. An attempt is in exactly one place: a program's queue, a task process, or the shelf of
+//  results
+//     that wait for a GRANT.
+//  2. An attempt whose job was closed is only ever in a task process (`job` is null there): it
+//  stays
+//     until the task process says that it is past it, or is gone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+
+#include "protocol/messages.hpp"
+#include "worker/core/chain.hpp"
+
+namespace achilles::worker {
+
+struct Job;
+struct Task;
+
+struct Attempt {
+  enum class Place : std::uint8_t { kNowhere, kQueued, kGiven, kHeld };
+
+  protocol::Assignment assignment;
+  Job* job = nullptr;    ///< Null once the job is closed: nobody wants the result.
+  Task* task = nullptr;  ///< Where it was given to.
+  Place place = Place::kNowhere;
+  bool granted = false;
+  std::uint64_t order = 0;  ///< Of arrival; what came first runs first, also across programs.
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  /// Expected time in the task process it was given to; nothing when the job's pace was not known.
+  std::optional<std::int64_t> expected_ns;
+  std::optional<protocol::ChunkResult> result;  ///< While held.
+  std::uint64_t result_cost = 0;
+
+  Link<Attempt> place_link;
+  Link<Attempt> job_link;
+
+  protocol::AttemptId id() const { return assignment.attempt; }
+  bool abandoned() const { return job == nullptr; }
+};
+
+using PlaceChain = Chain<Attempt, &Attempt::place_link>;
+using JobChain = Chain<Attempt, &Attempt::job_link>;
+
+class AttemptTable {
+ public:
+  Attempt* find(protocol::AttemptId id);
+  /// Nothing when the attempt is already here. It is in its job's chain, and nowhere yet.
+  Attempt* add(protocol::Assignment assignment, Job& job);
+  /// The job is closed, but the attempt is in a task process that cannot give it back.
+  void abandon(Attempt& attempt);
+  /// REQUIRES: the attempt is nowhere.
+  void erase(Attempt& attempt);
+  std::size_t size() const { return attempts_.size(); }
+
+ private:
+  std::unordered_map<protocol::AttemptId, Attempt> attempts_;  ///< Looked up, never walked.
+  std::uint64_t last_order_ = 0;
+};
+
+/// Attempts of one program that wait for a task process: the granted ones first, each in order.
+class AttemptQueue {
+ public:
+  void push_back(Attempt& attempt);
+  /// For an attempt that was here before: it goes ahead of all that came after it.
+  void put_back(Attempt& attempt);
+  void erase(Attempt& attempt);
+  /// Moves a queued attempt behind the other granted ones.
+  void grant(Attempt& attempt);
+  /// Who is next, when only granted ones may begin or when all may.
+  Attempt* front(bool only_granted) const;
+  std::size_t size(bool only_granted) const;
+  const PlaceChain& granted() const { return granted_; }
+  const PlaceChain& plain() const { return plain_; }
+
+ private:
+  PlaceChain& chain_of(const Attempt& attempt) { return attempt.granted ? granted_ : plain_; }
+  PlaceChain granted_;
+  PlaceChain plain_;
+};
+
+/// Finished results that are larger than their allowance and wait for a GRANT.
+class HeldResults {
+ public:
+  void hold(Attempt& attempt, protocol::ChunkResult result, std::uint64_t cost);
+  /// The attempt is nowhere afterwards; its result is handed over.
+  protocol::ChunkResult release(Attempt& attempt);
+  std::uint64_t bytes() const { return bytes_; }
+  const PlaceChain& chain() const { return chain_; }
+
+ private:
+  PlaceChain chain_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace achilles::worker

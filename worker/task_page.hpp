@@ -1,0 +1,58 @@
+// The page that a task process shares with its worker.
+//
+// The host writes what it works on, so that a death names the guilty item at once; the worker
+// writes which job to leave undone. Written and read without system calls. Each field has one
+// writer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "protocol/ids.hpp"
+
+namespace achilles::worker {
+
+struct TaskPage {
+  // Written by the host.
+  std::atomic<std::uint64_t> running_attempt;  ///< 0 between chunks.
+  std::atomic<std::uint64_t> running_item;
+  // Written by the worker: the job to skip. Use the two functions below: they never see half a job.
+  std::atomic<std::uint64_t> skip_job_number;
+  std::atomic<std::uint64_t> skip_job_client;
+  std::atomic<std::uint64_t> skip_sequence;  ///< 0: never asked. Odd: being written.
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
+              "the page is shared between processes");
+
+/// The worker's side: leave the items of `job` undone. Replaces what was asked before.
+inline void ask_to_skip(TaskPage& page, protocol::JobId job) {
+  const std::uint64_t sequence = page.skip_sequence.load(std::memory_order_relaxed);
+  page.skip_sequence.store(sequence + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  page.skip_job_number.store(job.number, std::memory_order_relaxed);
+  page.skip_job_client.store(job.client.value, std::memory_order_relaxed);
+  page.skip_sequence.store(sequence + 2, std::memory_order_release);
+}
+
+/// The worker's side: takes it back, if it is `job` that was to be skipped.
+inline void stop_skipping(TaskPage& page, protocol::JobId job) {
+  constexpr protocol::JobId nobody{protocol::ClientId{~0ULL}, ~0ULL};
+  if (page.skip_job_number.load(std::memory_order_relaxed) == job.number &&
+      page.skip_job_client.load(std::memory_order_relaxed) == job.client.value) {
+    ask_to_skip(page, nobody);
+  }
+}
+
+/// The host's side, before each item. One load when nothing was ever asked. While the worker is
+/// just writing the answer is no: the next item asks again.
+inline bool asked_to_skip(const TaskPage& page, protocol::JobId job) {
+  const std::uint64_t before = page.skip_sequence.load(std::memory_order_acquire);
+  if (before == 0 || before % 2 != 0) return false;
+  const std::uint64_t number = page.skip_job_number.load(std::memory_order_relaxed);
+  const std::uint64_t client = page.skip_job_client.load(std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return page.skip_sequence.load(std::memory_order_relaxed) == before && number == job.number &&
+         client == job.client.value;
+}
+
+}  // namespace achilles::worker
