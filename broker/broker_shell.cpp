@@ -12,7 +12,7 @@ namespace achilles::broker {
 namespace {
 
 constexpr int kMessagesPerTurn = 256;
-/// How long BYEs may delay the end.
+/// How long BYEs that nobody answered may delay the end.
 constexpr std::chrono::milliseconds kFarewellLinger{500};
 
 }  // namespace
@@ -43,6 +43,11 @@ void BrokerShell::run(protocol::SignalWatcher* signals) {
   }
   loop_.run([this] { return scheduler_.next_deadline(); }, [this] { turn(); });
   farewell();
+  while (!scheduler_.left(protocol::now())) {
+    loop_.run_once(scheduler_.next_deadline());
+    turn();
+  }
+  log_({Note::Level::kInfo, "The end: " + farewell_reason_ + "."});
   if (signal_watch) loop_.unwatch(*signal_watch);
   loop_.unwatch(socket_watch);
 }
@@ -124,7 +129,6 @@ void BrokerShell::farewell() {
   scheduler_.farewell(protocol::now(), farewell_reason_, commands);
   execute(commands);
   socket_.set_linger(kFarewellLinger);
-  log_({Note::Level::kInfo, "The end: " + farewell_reason_ + "."});
 }
 
 }  // namespace achilles::broker

@@ -37,7 +37,7 @@ class BrokerShell {
 
   /// Answers the actual endpoint. Throws std::runtime_error with one sentence when it cannot.
   std::string bind(const std::string& endpoint);
-  /// Until SIGTERM, SIGINT or stop(); then says BYE to all peers.
+  /// Until SIGTERM, SIGINT or stop(); then says BYE to all peers and hears their answers.
   void run(protocol::SignalWatcher* signals);
   /// From any thread.
   void stop() noexcept { loop_.stop(); }

@@ -11,6 +11,7 @@ using protocol::TimePoint;
 
 namespace {
 
+constexpr auto kLastWordsMax = std::chrono::milliseconds(500);
 constexpr auto kGoodbyeMax = std::chrono::milliseconds(1000);
 constexpr protocol::Duration kRetryAfter = std::chrono::milliseconds(5);
 /// Messages taken in at a time, so that the user gets results meanwhile.
@@ -29,6 +30,8 @@ RemoteCluster::~RemoteCluster() {
 }
 
 void RemoteCluster::connect() {
+  // The answer to a BYE is still to go out; nothing waits for it here.
+  if (socket_) socket_->set_linger(kLastWordsMax);
   socket_ = std::make_unique<protocol::DealerSocket>(context_);
   socket_->connect(endpoint_);
 }

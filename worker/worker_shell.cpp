@@ -119,7 +119,10 @@ WorkerShell::State::State(WorkerShellOptions options_)
 }
 
 void WorkerShell::State::open_socket() {
-  if (socket) loop.unwatch(socket_watch);
+  if (socket) {
+    loop.unwatch(socket_watch);
+    socket->set_linger(kLastWordsLinger);  // The answer to a BYE is still to go out.
+  }
   socket.reset();
   socket.emplace(context);
   socket->connect(options.endpoint);

@@ -1,5 +1,6 @@
 #include "broker/core/peer_table.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace achilles::broker {
@@ -77,6 +78,10 @@ void PeerTable::remove(PeerId id) {
     end_session(*peer);
     peers_.erase(id);
   }
+}
+
+bool PeerTable::any_session() const {
+  return std::ranges::any_of(peers_, [](const auto& entry) { return entry.second.known(); });
 }
 
 void PeerTable::check() const {

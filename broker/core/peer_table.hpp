@@ -51,6 +51,7 @@ class PeerTable {
   /// The peer becomes a stranger again.
   void end_session(Peer& peer);
   void remove(PeerId id);
+  bool any_session() const;
 
   const std::map<PeerId, Peer>& all() const { return peers_; }
   std::map<PeerId, Peer>& all() { return peers_; }

@@ -78,16 +78,18 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::step(TimePoint now, Event event, Commands& out) {
   state_->enter(now, out);
+  if (state_->leaving_until) return state_->handle_last_words(event);
   std::visit([&](auto&& what) { state_->handle(std::move(what)); }, std::move(event));
 }
 
 void Scheduler::settle(TimePoint now, Commands& out) {
   state_->enter(now, out);
-  state_->settle();
+  if (!state_->leaving_until) state_->settle();
 }
 
 void Scheduler::expire(TimePoint now, Commands& out) {
   now = state_->enter(now, out);
+  if (state_->leaving_until) return;
   while (const auto due = state_->liveness.take_due(now)) {
     state_->look_after(*state_->peers.find(*due));
   }
@@ -102,6 +104,7 @@ void Scheduler::expire(TimePoint now, Commands& out) {
 }
 
 std::optional<TimePoint> Scheduler::next_deadline() const {
+  if (state_->leaving_until) return state_->leaving_until;
   auto next = state_->liveness.next();
   if (state_->refusals_due) next = std::min(next.value_or(TimePoint::max()), *state_->refusals_due);
   return next;
@@ -112,6 +115,12 @@ void Scheduler::farewell(TimePoint now, const std::string& reason, Commands& out
   for (const auto& [id, peer] : state_->peers.all()) {
     if (peer.known()) out.push_back(SendMessage{id, protocol::Bye{reason}});
   }
+  state_->leaving_until = state_->last_call + state_->options.farewell_max;
+}
+
+bool Scheduler::left(TimePoint now) const {
+  if (!state_->leaving_until) return false;
+  return now >= *state_->leaving_until || !state_->peers.any_session();
 }
 
 bool Scheduler::idle() const {
@@ -162,6 +171,17 @@ void Scheduler::State::handle(MessageMalformed&& event) {
 
 void Scheduler::State::handle(PeerUnreachable&& event) {
   if (Peer* peer = peers.find(event.peer)) drop_peer(*peer, "its connection is gone");
+}
+
+void Scheduler::State::handle_last_words(const Event& event) {
+  const auto* received = std::get_if<MessageReceived>(&event);
+  const auto* unreachable = std::get_if<PeerUnreachable>(&event);
+  const bool answers =
+      received != nullptr && std::holds_alternative<protocol::Bye>(received->message);
+  if (!answers && unreachable == nullptr) return;
+  if (Peer* peer = peers.find(answers ? received->peer : unreachable->peer)) {
+    drop_peer(*peer, answers ? "it said BYE" : "its connection is gone");
+  }
 }
 
 void Scheduler::State::dispatch(Peer& peer, protocol::Message&& message) {

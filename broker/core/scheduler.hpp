@@ -22,6 +22,8 @@ struct SchedulerOptions {
   /// What one job may keep at the broker, unfinished.
   std::uint64_t job_window_bytes = 8ULL << 20;
   std::uint64_t max_payload_bytes = 1ULL << 30;
+  /// How long peers have to answer the broker's BYE.
+  protocol::Duration farewell_max = std::chrono::seconds(2);
 };
 
 class Scheduler {
@@ -39,8 +41,12 @@ class Scheduler {
   /// When expire has something to do next.
   std::optional<protocol::TimePoint> next_deadline() const;
 
-  /// Says BYE to every peer that has a session: the broker is about to stop.
+  /// Says BYE to every peer that has a session: the broker is about to stop. From now on it takes
+  /// nothing in but their answers. What has arrived at a peer and was not read yet is lost with the
+  /// connection, so the broker stays until all have answered, or have had farewell_max for it.
   void farewell(protocol::TimePoint now, const std::string& reason, Commands& out);
+  /// After farewell: nobody's answer is waited for any more.
+  bool left(protocol::TimePoint now) const;
 
   /// Nothing assigned, nothing queued, no job open. For tests and for shutting down.
   bool idle() const;

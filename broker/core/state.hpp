@@ -31,7 +31,8 @@ struct Scheduler::State {
   const SchedulerOptions options;
   const protocol::TimePoint started;
   protocol::TimePoint last_call;
-  Commands* out = nullptr;  ///< Of the entrance that is being carried out.
+  std::optional<protocol::TimePoint> leaving_until;  ///< After farewell.
+  Commands* out = nullptr;                           ///< Of the entrance that is being carried out.
 
   PeerTable peers;
   Liveness liveness;
@@ -60,6 +61,8 @@ struct Scheduler::State {
   void handle(MessageReceived&& event);
   void handle(MessageMalformed&& event);
   void handle(PeerUnreachable&& event);
+  /// While the broker leaves: only who else has left counts.
+  void handle_last_words(const Event& event);
   void dispatch(Peer& peer, protocol::Message&& message);
   void on_hello(Peer& peer, const protocol::Hello& hello);
   void on_status_request(Peer& peer);

@@ -193,6 +193,7 @@ void Session::State::on_message(TimePoint now, protocol::Message message, Comman
   } else if (const auto* need = std::get_if<protocol::NeedProgram>(&message)) {
     out.push_back(ServeProgram{*need});
   } else if (const auto* bye = std::get_if<protocol::Bye>(&message)) {
+    send(now, protocol::Bye{"the broker leaves"}, out);
     lose_broker(now, "the broker said goodbye: " + bye->reason, out);
   }
 }

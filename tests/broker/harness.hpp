@@ -50,6 +50,11 @@ class Broker {
     scheduler_.settle(now_, out);
     take(out);
   }
+  void farewell() {
+    Commands out;
+    scheduler_.farewell(now_, "the broker stops", out);
+    take(out);
+  }
   /// Time passes, and the broker is called when it asked to be.
   void pass(p::Duration time) {
     const p::TimePoint end = now_ + time;

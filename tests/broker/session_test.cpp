@@ -195,12 +195,34 @@ TEST_CASE("endless names do not make a message that cannot be sent") {
   broker.expect<p::StatusReply>(3);
 }
 
-TEST_CASE("farewell says BYE to all that said HELLO") {
+TEST_CASE("a broker that leaves says BYE to all that said HELLO, and waits for their answers") {
   Broker broker;
   broker.client(1);
+  broker.worker(2);
+  broker.client(3);
   broker.send(9, p::StatusRequest{});
-  Commands out;
-  broker.scheduler().farewell(broker.now(), "the broker stops", out);
-  REQUIRE(out.size() == 1);
-  CHECK(std::get<SendMessage>(out[0]).peer == PeerId{1});
+  broker.discard_all();
+  broker.farewell();
+  for (const int peer : {1, 2, 3}) broker.expect<p::Bye>(peer);
+  CHECK(broker.quiet());
+  // They make new connections at once, and are not heard over those.
+  broker.send(1, p::Bye{});
+  broker.send(11, p::Hello{p::Role::kClient, 1, 2, "n", "pc", 7, "0.1.0"});
+  broker.event(PeerUnreachable{{2}});
+  CHECK_FALSE(broker.scheduler().left(broker.now()));
+  broker.send(3, p::Heartbeat{});
+  CHECK_FALSE(broker.scheduler().left(broker.now()));
+  broker.send(3, p::Bye{});
+  CHECK(broker.scheduler().left(broker.now()));
+  CHECK(broker.quiet());
+}
+
+TEST_CASE("a broker that leaves does not wait for ever for a peer that says nothing") {
+  Broker broker;
+  broker.client(1);
+  broker.farewell();
+  const auto deadline = broker.scheduler().next_deadline();
+  REQUIRE(deadline == broker.now() + SchedulerOptions{}.farewell_max);
+  CHECK_FALSE(broker.scheduler().left(broker.now()));
+  CHECK(broker.scheduler().left(*deadline));
 }

@@ -217,14 +217,18 @@ TEST_CASE("heartbeats come by themselves; a silent peer must say HELLO again") {
   CHECK(peer.expect<p::Rejected>().reason == p::RejectReason::kUnknownSession);
 }
 
-TEST_CASE("a broker that stops says BYE") {
+TEST_CASE("a broker that stops says BYE, and stays until the answer has come") {
   p::Context context;
-  auto broker = std::make_unique<Running>(context);
+  broker::ShellOptions options;
+  options.scheduler.farewell_max = 60s;
+  auto broker = std::make_unique<Running>(context, options);
   Peer peer(context, broker->endpoint());
   peer.send(hello(p::Role::kClient, 1));
   peer.expect<p::Welcome>();
-  broker.reset();
+  std::thread stopping([&] { broker.reset(); });
   peer.expect<p::Bye>();
+  peer.send(p::Bye{});
+  stopping.join();
 }
 
 TEST_CASE("a peer that does not read is given up, and the others do not notice") {

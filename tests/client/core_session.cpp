@@ -174,6 +174,7 @@ TEST_CASE("a broker that says goodbye, or is started again, is told HELLO over a
   Harness client;
   client.in_session();
   client.broker(p::Bye{"maintenance"});
+  client.sent<p::Bye>();  // Which the broker waits for.
   CHECK(client.take<Reconnect>().reason.find("maintenance") != std::string::npos);
   client.broker(p::Bye{"maintenance"});
   client.broker(p::Rejected{p::RejectReason::kUnknownSession, ""});
@@ -189,6 +190,7 @@ TEST_CASE("between two sessions nothing is taken in and nothing sent") {
   client.open();
   client.under_way(2);
   client.broker(p::Bye{});
+  client.sent<p::Bye>();
   client.take<Reconnect>();
   client.results(0);
   client.window(100);

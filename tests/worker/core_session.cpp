@@ -174,6 +174,7 @@ TEST_CASE("a broker that says bye is left and connected to again") {
   Harness h;
   h.in_session();
   h.broker(protocol::Bye{"shutting down"});
+  h.sent<protocol::Bye>();  // Which the broker waits for.
   h.noted("shutting down");
   h.take<Reconnect>();
   h.connect();

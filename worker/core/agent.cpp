@@ -208,6 +208,7 @@ void Agent::State::on_rejected(Turn& turn, const protocol::Rejected& rejected) {
 }
 
 void Agent::State::on_bye(Turn& turn, const protocol::Bye& bye) {
+  send(turn, protocol::Bye{"the broker leaves"});
   if (draining) return leave(turn, {});
   lose_connection(turn, "The broker left (" + bye.reason + ").");
 }
