@@ -438,6 +438,10 @@ std::string_view name_of(MessageType type) {
       return "RESULT_CREDIT";
     case MessageType::kJobFailed:
       return "JOB_FAILED";
+    case MessageType::kKeepJobs:
+      return "KEEP_JOBS";
+    case MessageType::kAccepted:
+      return "ACCEPTED";
     case MessageType::kWorkerState:
       return "WORKER_STATE";
     case MessageType::kAssign:
@@ -454,6 +458,10 @@ std::string_view name_of(MessageType type) {
       return "RETURNED";
     case MessageType::kProgramRefused:
       return "PROGRAM_REFUSED";
+    case MessageType::kHolding:
+      return "HOLDING";
+    case MessageType::kRevoke:
+      return "REVOKE";
     case MessageType::kNeedProgram:
       return "NEED_PROGRAM";
     case MessageType::kProgramPart:

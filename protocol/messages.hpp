@@ -31,6 +31,8 @@ enum class MessageType : std::uint8_t {
   kSubmit = 19,
   kResultCredit = 20,
   kJobFailed = 21,
+  kKeepJobs = 22,
+  kAccepted = 23,
   kWorkerState = 32,
   kAssign = 33,
   kGrant = 34,
@@ -39,6 +41,8 @@ enum class MessageType : std::uint8_t {
   kCrashed = 37,
   kReturned = 38,
   kProgramRefused = 39,
+  kHolding = 40,
+  kRevoke = 41,
   kNeedProgram = 48,
   kProgramPart = 49,
   kTaskReady = 64,
@@ -140,6 +144,17 @@ struct Bye {
 
 // ---- client with broker ---------------------------------------------------------------------
 
+/// Client → broker, first in a session: the jobs it goes on with. All others of it are over.
+struct KeepJobs {
+  static constexpr MessageType kType = MessageType::kKeepJobs;
+  std::vector<JobId> jobs;
+  bool operator==(const KeepJobs&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("jobs", m.jobs);
+  }
+};
+
 /// What a job calls. Also sent broker → worker before the job's first chunk there, and
 /// worker → task process before the job's first chunk there.
 struct OpenJob {
@@ -150,6 +165,9 @@ struct OpenJob {
   Bytes context;      ///< What is bound to the function, sent once.
   std::string label;  ///< For people: the function's name.
   std::uint32_t crash_limit = 0;
+  /// From a client that goes on in a new session: so many chunks, the first of its SUBMITs, it has
+  /// submitted before, and workers may hold them. 0 in all other cases.
+  std::uint64_t resubmits = 0;
   bool operator==(const OpenJob&) const = default;
   template <class Self, class Visit>
   static void fields(Self& m, Visit&& visit) {
@@ -159,6 +177,7 @@ struct OpenJob {
     visit("context", m.context);
     visit("label", m.label);
     visit("crash_limit", m.crash_limit);
+    visit("resubmits", m.resubmits);
   }
 };
 
@@ -231,6 +250,18 @@ struct ResultCredit {
     visit("job", m.job);
     visit("total_bytes", m.total_bytes);
     visit("wanted", m.wanted);
+  }
+};
+
+/// Client → broker → worker: the results of these attempts have reached the client. Nobody need
+/// keep them any longer.
+struct Accepted {
+  static constexpr MessageType kType = MessageType::kAccepted;
+  std::vector<AttemptId> attempts;
+  bool operator==(const Accepted&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("attempts", m.attempts);
   }
 };
 
@@ -412,6 +443,50 @@ struct ProgramRefused {
   }
 };
 
+/// An attempt that a worker holds: it waits there, runs, or is done.
+struct HeldAttempt {
+  JobId job;
+  AttemptId attempt;
+  ItemIndex first = 0;
+  std::uint64_t count = 0;
+  /// Once it is done: credit_cost of the result, which waits for a GRANT. 0 before.
+  std::uint64_t result_cost = 0;
+  bool operator==(const HeldAttempt&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("job", m.job);
+    visit("attempt", m.attempt);
+    visit("first", m.first);
+    visit("count", m.count);
+    visit("result_cost", m.result_cost);
+  }
+};
+
+/// Worker → broker, once in a session, after the first WORKER_STATE: all that it holds of earlier
+/// sessions. In several messages when it is much.
+struct Holding {
+  static constexpr MessageType kType = MessageType::kHolding;
+  std::vector<HeldAttempt> attempts;
+  bool last = true;  ///< No more of these messages follow.
+  bool operator==(const Holding&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("attempts", m.attempts);
+    visit("last", m.last);
+  }
+};
+
+/// Broker → worker: nobody wants these attempts any more. Forget them, end what of them runs.
+struct Revoke {
+  static constexpr MessageType kType = MessageType::kRevoke;
+  std::vector<AttemptId> attempts;
+  bool operator==(const Revoke&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("attempts", m.attempts);
+  }
+};
+
 // ---- programs: worker → broker → client asks, the parts come back ---------------------------
 
 struct NeedProgram {
@@ -540,9 +615,10 @@ struct StatusReply {
   }
 };
 
-using Message = std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, OpenJob, CloseJob, JobWindow,
-                             Submit, ResultCredit, JobFailed, WorkerState, Assign, Grant, Results,
-                             ResultReady, Crashed, Returned, ProgramRefused, NeedProgram,
-                             ProgramPart, TaskReady, StatusRequest, StatusReply>;
+using Message =
+    std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, OpenJob, CloseJob, JobWindow, Submit,
+                 ResultCredit, JobFailed, KeepJobs, Accepted, WorkerState, Assign, Grant, Results,
+                 ResultReady, Crashed, Returned, ProgramRefused, Holding, Revoke, NeedProgram,
+                 ProgramPart, TaskReady, StatusRequest, StatusReply>;
 
 }  // namespace achilles::protocol

@@ -1,7 +1,14 @@
-// Attempts: the chunks that are at workers, by the number that fences their news.
+// Attempts: the chunks that workers hold, by the number that fences their news.
+//
+// An attempt is begun by ASSIGN, and lasts until its worker answers otherwise than with a result,
+// or the client has accepted the result. One that outlived a session (the client's, or the whole
+// broker) is *unsubmitted* until its client submits the chunk again: then it goes on as if nothing
+// had been.
 //
 // Invariants (checked across the tables by Scheduler::check_invariants):
-//  1. An attempt is in here, in its worker's `attempts` and in its job's `assigned`, or in none.
+//  1. An attempt is in here, in its worker's `attempts` and in its job's `assigned` or, once its
+//     result is on its way to the client, `delivered`; or in none.
+//  2. The broker has no inputs of unsubmitted and of delivered attempts.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +22,34 @@ struct Attempt {
   protocol::JobId job;
   protocol::WorkerId worker;
   protocol::Chunk chunk;
+  protocol::SessionId session;       ///< The worker's, when it was last known to hold it.
   std::uint64_t reserved_bytes = 0;  ///< Of the job's result credit.
   std::uint64_t estimated_ns = 0;    ///< What it was thought to take when it was assigned.
   bool granted = false;              ///< A GRANT was sent for it.
   bool announced = false;            ///< It is done; its result waits at the worker.
+  bool delivered = false;            ///< Its result was sent to the client, which has to accept it.
+  bool unsubmitted = false;          ///< The client has not submitted its chunk in this session.
   std::uint64_t announced_bytes = 0;
 
   std::uint64_t count() const { return chunk.items.count(); }
   std::uint64_t bytes() const { return chunk.items.bytes(); }
+  protocol::ItemIndex end() const { return chunk.first + count(); }
+  /// It waits for its turn at the worker, or runs.
+  bool at_work() const { return !announced && !delivered; }
+  bool held() const { return announced && !delivered; }
+  /// Nobody needs its inputs here any more, but its items are still told by them.
+  void drop_inputs() {
+    const std::uint64_t items = count();
+    chunk.items = {};
+    chunk.items.layout.count = items;
+  }
 };
 
 class AttemptTable {
  public:
+  /// Numbers of different boots are far apart: workers hold attempts of earlier ones.
+  explicit AttemptTable(protocol::BootId boot) : last_((boot.value & 0xFFFFFF) << 32) {}
+
   Attempt* find(protocol::AttemptId id) {
     const auto at = attempts_.find(id);
     return at == attempts_.end() ? nullptr : &at->second;
@@ -40,6 +63,10 @@ class AttemptTable {
     attempts_.emplace(id, std::move(attempt));
     return id;
   }
+  /// One that a worker holds of an earlier session. REQUIRES: it is not there.
+  Attempt& add(protocol::AttemptId id, Attempt attempt) {
+    return attempts_.emplace(id, std::move(attempt)).first->second;
+  }
   /// REQUIRES: it is there.
   Attempt take(protocol::AttemptId id) {
     auto node = attempts_.extract(id);
@@ -48,7 +75,7 @@ class AttemptTable {
   std::size_t size() const { return attempts_.size(); }
 
  private:
-  std::unordered_map<protocol::AttemptId, Attempt> attempts_;
+  std::unordered_map<protocol::AttemptId, Attempt> attempts_;  ///< Looked up, never walked.
   std::uint64_t last_ = 0;
 };
 

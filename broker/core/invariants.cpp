@@ -12,12 +12,14 @@ void Scheduler::State::check_invariants() const {
   liveness.check(peers);
   workers.check(attempts);
   programs.check();
+  clients.check();
 
   std::size_t attempts_of_workers = 0;
   for (const auto& [id, worker] : workers.all()) {
     const Peer* peer = peers.find(Role::kWorker, id.value);
     require(peer != nullptr && peer->id == worker.peer, "a worker has no peer");
     require(peer->suspect == worker.suspect, "a worker and its peer differ in being suspect");
+    require(peer->session == worker.session, "a worker is in another session than its peer");
     attempts_of_workers += worker.attempts.size();
     for (const auto job : worker.jobs) {
       const Job* known = jobs.find(job);
@@ -30,14 +32,17 @@ void Scheduler::State::check_invariants() const {
   std::size_t jobs_of_clients = 0;
   for (const auto& [id, client] : clients.all()) {
     const Peer* peer = peers.find(Role::kClient, id.value);
-    require(peer != nullptr && peer->id == client.peer, "a client has no peer");
+    require(peer != nullptr ? peer->id == client.peer : !client.present(), "a client has no peer");
     jobs_of_clients += client.jobs.size();
     for (const auto job : client.jobs) require(jobs.find(job) != nullptr, "a client's job is gone");
   }
   require(jobs_of_clients == jobs.all().size(), "a job belongs to no client");
   for (const auto& [id, job] : jobs.all()) {
     check_job(job);
-    attempts_of_jobs += job.assigned.size();
+    attempts_of_jobs += job.assigned.size() + job.delivered.size();
+    require(job.known || !job.opened, "an open job is not known");
+    require(job.withheld == withheld.contains(id), "a job is withheld by half");
+    if (!job.known) continue;
     const Program* program = programs.find(job.open.program);
     require(program != nullptr && program->jobs.contains(id), "an open job's program is gone");
   }
@@ -74,7 +79,14 @@ void Scheduler::State::check_job(const Job& job) const {
     const Worker* worker = workers.find(attempt->worker);
     require(worker != nullptr && worker->attempts.contains(assigned->second),
             "a worker misses its attempt");
-    const bool waits = attempt->announced && !attempt->granted;
+    require(!attempt->delivered, "a delivered attempt counts as assigned");
+    if (attempt->unsubmitted) {
+      require(may_come(job), "an attempt was not submitted, and its client has nothing to submit");
+      require(attempt->bytes() == 0 && attempt->reserved_bytes == 0 && !attempt->granted,
+              "an unsubmitted attempt has inputs, credit or a grant");
+      ++sums.unsubmitted_attempts;
+    }
+    const bool waits = attempt->announced && !attempt->granted && !attempt->unsubmitted;
     require(waits == job.waiting.contains(chunk.first),
             "job.waiting is not the announced attempts");
     sums.assigned_bytes += chunk.items.bytes();
@@ -90,6 +102,14 @@ void Scheduler::State::check_job(const Job& job) const {
   require(sums.assigned_items == job.assigned_items, "job.assigned_items is not its attempts' sum");
   require(sums.reserved_bytes == job.reserved_bytes, "job.reserved_bytes is not its attempts' sum");
   require(sums.announced_bytes == job.announced_bytes, "job.announced_bytes is not their sum");
+  require(sums.unsubmitted_attempts == job.unsubmitted_attempts,
+          "job.unsubmitted_attempts is not their number");
+  require(job.opened || job.queued.empty(), "a chunk of a job is queued that is not open");
+  for (const auto id : job.delivered) {
+    const Attempt* attempt = attempts.find(id);
+    require(attempt != nullptr && attempt->delivered && attempt->job == job.id(),
+            "a delivered attempt is gone");
+  }
   require(sums.granted_attempts == job.granted_attempts,
           "job.granted_attempts is not their number");
   require(std::ranges::all_of(job.waiting,

@@ -29,6 +29,17 @@ Chunk Job::take_queued(ItemIndex first) {
   return chunk;
 }
 
+void Job::clear_queued() {
+  queued.clear();
+  queued_bytes = 0;
+  queued_items = 0;
+}
+
+bool Job::has_queued(ItemIndex first, std::uint64_t count) const {
+  const auto at = queued.find(first);
+  return at != queued.end() && at->second.items.count() == count;
+}
+
 bool Job::overlaps_queued(ItemIndex first, std::uint64_t count) const {
   const auto next = queued.lower_bound(first);
   if (next != queued.end() && next->first - first < count) return true;
@@ -75,7 +86,7 @@ bool Job::has_credit_for(std::uint64_t allowance) const {
   if (delivered_bytes + reserved_bytes + announced_bytes + allowance <= credit_total) return true;
   // One chunk at a time always passes, however small the credit: else a job whose chunks are
   // thought to need more than all of it would never begin.
-  return assigned.empty() && delivered_bytes < credit_total;
+  return submitted_attempts() == 0 && delivered_bytes < credit_total;
 }
 
 void Job::learn(std::uint64_t items, std::uint64_t busy_ns, std::uint64_t result_cost) {

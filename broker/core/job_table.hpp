@@ -3,10 +3,13 @@
 // Result credit. `credit_total` is what the client takes in all; `delivered_bytes` was sent to it.
 // An attempt reserves its allowance, so that its result may come unasked. A result that is larger
 // is announced instead (`announced_bytes`) and reserves its true size when it is granted.
-// Invariants:
+//
+// A job whose client is away, or has come back and not opened it again, is not open: nothing of it
+// is queued, and all its attempts are unsubmitted. Invariants:
 //  1. Chunks in `queued` and `assigned` are keyed by their first item and never overlap.
-//  2. `waiting` holds exactly the assigned attempts that are announced and not granted.
-//  3. The sums (`queued_bytes`, `reserved_bytes`, …) equal those of the chunks and attempts.
+//  2. `waiting` holds exactly the submitted attempts that are announced and not granted.
+//  3. Unsubmitted attempts are there only while the job is not open, or while `resubmits_left`.
+//  4. The sums (`queued_bytes`, `reserved_bytes`, …) equal those of the chunks and attempts.
 #pragma once
 
 #include <cstdint>
@@ -44,10 +47,15 @@ class MovingAverage {
 
 struct Job {
   protocol::OpenJob open;
+  bool known = false;     ///< `open` is what a client said. Else only its number is known.
+  bool opened = false;    ///< In the client's present session.
+  bool withheld = false;  ///< Its chunks wait for workers that may hold them already.
+  std::uint64_t resubmits_left = 0;  ///< So many chunks the client is to submit again first.
   std::map<protocol::ItemIndex, protocol::Chunk> queued;
   std::map<protocol::ItemIndex, protocol::AttemptId> assigned;
   std::map<protocol::ItemIndex, protocol::AttemptId> waiting;
-  std::set<protocol::WorkerId> workers;  ///< Those that were told of the job.
+  std::set<protocol::AttemptId> delivered;  ///< Their results are to be accepted by the client.
+  std::set<protocol::WorkerId> workers;     ///< Those that were told of the job.
   std::map<protocol::ItemIndex, std::uint32_t> deaths;
 
   std::uint64_t queued_bytes = 0;
@@ -62,6 +70,7 @@ struct Job {
   std::uint64_t reserved_bytes = 0;
   std::uint64_t announced_bytes = 0;  ///< Of `waiting`.
   std::uint64_t granted_attempts = 0;
+  std::uint64_t unsubmitted_attempts = 0;
   std::optional<protocol::ItemIndex> wanted;
 
   MovingAverage busy_ns_per_item;
@@ -74,12 +83,17 @@ struct Job {
   std::uint32_t crash_limit() const {
     return open.crash_limit != 0 ? open.crash_limit : protocol::kDefaultCrashLimit;
   }
-  std::uint64_t unfinished_chunks() const { return queued.size() + assigned.size(); }
+  /// Attempts at workers of chunks that the client has submitted.
+  std::uint64_t submitted_attempts() const { return assigned.size() - unsubmitted_attempts; }
+  std::uint64_t unfinished_chunks() const { return queued.size() + submitted_attempts(); }
   std::uint64_t unfinished_bytes() const { return queued_bytes + assigned_bytes; }
-  std::uint64_t running_attempts() const { return assigned.size() - waiting.size(); }
+  std::uint64_t running_attempts() const { return submitted_attempts() - waiting.size(); }
 
   void enqueue(protocol::Chunk chunk);
   protocol::Chunk take_queued(protocol::ItemIndex first);
+  void clear_queued();
+  /// The queued chunk that consists of just these items.
+  bool has_queued(protocol::ItemIndex first, std::uint64_t count) const;
   /// Whether any of the items is queued already. (For those at workers, ask find_assigned.)
   bool overlaps_queued(protocol::ItemIndex first, std::uint64_t count) const;
   /// The attempt with the greatest first item that is not above `item`, if there is one.
@@ -109,9 +123,9 @@ class JobTable {
     const auto at = jobs_.find(id);
     return at == jobs_.end() ? nullptr : &at->second;
   }
-  Job& add(const protocol::OpenJob& open) {
-    Job& job = jobs_[open.job];
-    job.open = open;
+  Job& add(protocol::JobId id) {
+    Job& job = jobs_[id];
+    job.open.job = id;
     return job;
   }
   void remove(protocol::JobId id) { jobs_.erase(id); }

@@ -30,7 +30,8 @@ Job* Scheduler::State::job_of(Peer& peer, JobId id, const char* message) {
            std::string(message) + " for job " + to_string(id) + ", which is another client's.");
     return nullptr;
   }
-  if (Job* job = jobs.find(id)) return job;
+  Job* job = jobs.find(id);
+  if (job != nullptr && job->opened) return job;
   if (!clients.find(id.client)->failed_jobs.contains(id)) {
     reject(peer, RejectReason::kOutOfOrder,
            std::string(message) + " for job " + to_string(id) +
@@ -45,16 +46,19 @@ void Scheduler::State::on_open_job(Peer& peer, protocol::OpenJob&& open) {
            "OPEN_JOB for job " + to_string(open.job) + ", which is another client's.");
     return;
   }
-  if (const Job* job = jobs.find(open.job)) {
+  Job* known = jobs.find(open.job);
+  if (known != nullptr &&
+      (known->opened || (known->known && known->open.program != open.program))) {
     reject(peer, RejectReason::kOutOfOrder,
-           "OPEN_JOB for job " + to_string(job->id()) + ", which is open already.");
+           "OPEN_JOB for job " + to_string(open.job) + ", which is open already.");
     return;
   }
   Client& client = *clients.find(open.job.client);
   client.failed_jobs.erase(open.job);
+  client.kept.erase(open.job);
   client.jobs.insert(open.job);
-  programs.open_job(open.program, open.job);
-  Job& job = jobs.add(open);
+  Job& job = known != nullptr ? *known : jobs.add(open.job);
+  resume(job, open);
   if (open.context.size() > protocol::kMaxContextBytes) {
     fail_job(job, ErrorKind::kJobRefused,
              "The values bound to the job's function take " + std::to_string(open.context.size()) +
@@ -63,6 +67,7 @@ void Scheduler::State::on_open_job(Peer& peer, protocol::OpenJob&& open) {
     return;
   }
   send_window(job);
+  ask_again(open.program, *programs.find(open.program), {});
   check_refusals(open.program);
 }
 
@@ -71,7 +76,9 @@ void Scheduler::State::on_close_job(Peer& peer, const protocol::CloseJob& close)
     job_of(peer, close.job, "CLOSE_JOB");
     return;
   }
-  clients.find(close.job.client)->failed_jobs.erase(close.job);
+  Client& client = *clients.find(close.job.client);
+  client.failed_jobs.erase(close.job);
+  client.kept.erase(close.job);
   if (Job* job = jobs.find(close.job)) close_job(*job);
 }
 
@@ -85,9 +92,25 @@ void Scheduler::State::on_submit(Peer& peer, protocol::Submit&& submit) {
       return;
     }
     job->chunk_bytes_max = std::max(job->chunk_bytes_max, chunk.items.bytes());
-    job->enqueue(std::move(chunk));
+    if (job->resubmits_left > 0) {
+      resubmit(*job, std::move(chunk));
+    } else {
+      job->enqueue(std::move(chunk));
+    }
   }
   touch(*job);
+}
+
+bool Scheduler::State::overlaps_submitted(const Job& job, protocol::ItemIndex first,
+                                          std::uint64_t count) const {
+  if (job.overlaps_queued(first, count)) return true;
+  auto at = job.assigned.lower_bound(first + count);
+  while (at != job.assigned.begin()) {
+    const Attempt& other = *attempts.find((--at)->second);
+    if (other.end() <= first) return false;
+    if (!other.unsubmitted) return true;
+  }
+  return false;
 }
 
 std::optional<protocol::Rejected> Scheduler::State::fault_of(const Job& job,
@@ -112,12 +135,7 @@ std::optional<protocol::Rejected> Scheduler::State::fault_of(const Job& job,
                  "has " + std::to_string(count) + " items of different sizes; at most " +
                      std::to_string(kSizesPerChunkMax) + " are allowed: use a smaller chunksize.");
   }
-  bool overlaps = job.overlaps_queued(chunk.first, count);
-  if (const auto id = job.assigned_at_or_before(chunk.first + count - 1)) {
-    const protocol::Chunk& other = attempts.find(*id)->chunk;
-    overlaps = overlaps || other.first + other.items.count() > chunk.first;
-  }
-  if (overlaps) {
+  if (overlaps_submitted(job, chunk.first, count)) {
     return fault(RejectReason::kOutOfOrder, "has items that were submitted before.");
   }
   // Lenient, because a chunk that was cut in pieces after a crash counts more than once here, and
@@ -142,6 +160,7 @@ void Scheduler::State::on_result_credit(Peer& peer, const protocol::ResultCredit
 }
 
 void Scheduler::State::send_window(Job& job) {
+  if (!job.opened) return;
   const std::uint32_t slots = workers.slots();
   const std::uint64_t chunks =
       std::clamp(kWindowChunksPerSlot * slots, kWindowChunksMin, kWindowChunksMax);
@@ -153,16 +172,18 @@ void Scheduler::State::send_window(Job& job) {
 void Scheduler::State::close_job(Job& job) {
   const JobId id = job.id();
   ready.remove(id);
+  withheld.erase(id);
   // The workers drop what they have of it without a word, so its accounts are settled now; what
   // still arrives is news of unknown attempts.
   while (!job.assigned.empty()) release(job.assigned.begin()->second);
+  while (!job.delivered.empty()) release(*job.delivered.begin());
   for (const auto worker_id : job.workers) {
     Worker& worker = *workers.find(worker_id);
     worker.jobs.erase(id);
     send(worker.peer, protocol::CloseJob{id});
   }
   if (Client* client = clients.find(id.client)) client->jobs.erase(id);
-  programs.close_job(job.open.program, id);
+  if (job.known) programs.close_job(job.open.program, id);
   jobs.remove(id);
 }
 
@@ -183,25 +204,38 @@ void Scheduler::State::end_client(protocol::ClientId id) {
   Client* client = clients.find(id);
   while (!client->jobs.empty()) close_job(*jobs.find(*client->jobs.begin()));
   clients.remove(id);
-  for (auto& [program_id, program] : programs.all()) {
-    std::vector<std::uint64_t> offsets;
-    for (const auto& [offset, wait] : program.waits) {
-      if (wait.asked == id) offsets.push_back(offset);
-    }
-    for (const auto offset : offsets) ask_for_part(program_id, program, offset);
+}
+
+void Scheduler::State::on_accepted(Peer& peer, const protocol::Accepted& accepted) {
+  for (const protocol::AttemptId id : accepted.attempts) {
+    const Attempt* attempt = attempts.find(id);
+    const bool is_its_own = attempt != nullptr && attempt->job.client.value == peer.number;
+    if (!is_its_own || !attempt->delivered) continue;
+    Worker& worker = *workers.find(attempt->worker);
+    worker.accepted.push_back(id);
+    release(id);
   }
 }
 
-bool Scheduler::State::ask_for_part(const protocol::ProgramId& id, Program& program,
+void Scheduler::State::ask_for_part(const protocol::ProgramId& id, Program& program,
                                     std::uint64_t offset) {
-  if (program.jobs.empty()) {
-    program.waits.erase(offset);
-    return false;
+  PartWait& wait = program.waits[offset];
+  wait.asked = {};
+  for (const JobId job : program.jobs) {
+    const Client& client = *clients.find(job.client);
+    if (!client.present()) continue;
+    wait.asked = client.id;
+    return send(client.peer, protocol::NeedProgram{id, offset});
   }
-  const protocol::ClientId client = program.jobs.begin()->client;
-  program.waits[offset].asked = client;
-  send(clients.find(client)->peer, protocol::NeedProgram{id, offset});
-  return true;
+}
+
+void Scheduler::State::ask_again(const protocol::ProgramId& id, Program& program,
+                                 protocol::ClientId gone) {
+  std::vector<std::uint64_t> offsets;
+  for (const auto& [offset, wait] : program.waits) {
+    if (wait.asked == gone || wait.asked == protocol::ClientId{}) offsets.push_back(offset);
+  }
+  for (const auto offset : offsets) ask_for_part(id, program, offset);
 }
 
 void Scheduler::State::on_program_part(Peer& peer, protocol::ProgramPart&& part) {

@@ -42,30 +42,72 @@ Attempt* Scheduler::State::attempt_of(const Worker& worker, AttemptId id) {
   return nullptr;
 }
 
+void Scheduler::State::detach(Job& job, Attempt& attempt) {
+  job.assigned.erase(attempt.chunk.first);
+  job.assigned_bytes -= attempt.bytes();
+  job.assigned_items -= attempt.count();
+  job.reserved_bytes -= std::exchange(attempt.reserved_bytes, 0);
+  if (attempt.unsubmitted) --job.unsubmitted_attempts;
+  if (std::exchange(attempt.granted, false)) --job.granted_attempts;
+  if (job.waiting.erase(attempt.chunk.first) > 0) job.announced_bytes -= attempt.announced_bytes;
+}
+
 Attempt Scheduler::State::release(AttemptId id) {
   Attempt attempt = attempts.take(id);
   Worker& worker = *workers.find(attempt.worker);
   workers.release(worker, id, attempt);
   touch(worker);
   Job& job = *jobs.find(attempt.job);
-  job.assigned.erase(attempt.chunk.first);
-  job.assigned_bytes -= attempt.bytes();
-  job.assigned_items -= attempt.count();
-  job.reserved_bytes -= attempt.reserved_bytes;
-  if (attempt.granted) --job.granted_attempts;
-  if (job.waiting.erase(attempt.chunk.first) > 0) job.announced_bytes -= attempt.announced_bytes;
+  if (attempt.delivered) {
+    job.delivered.erase(id);
+    return attempt;
+  }
+  detach(job, attempt);
   touch(job);
   return attempt;
 }
 
 void Scheduler::State::requeue(AttemptId id) {
   Attempt attempt = release(id);
+  if (attempt.delivered || attempt.unsubmitted) return;  // Its client has the inputs.
   Job& job = *jobs.find(attempt.job);
   job.enqueue(std::move(attempt.chunk));
   ++job.requeued_chunks;
 }
 
-void Scheduler::State::deliver(Job& job, protocol::ChunkResult&& result) {
+void Scheduler::State::announce(Job& job, AttemptId id, Attempt& attempt, std::uint64_t cost) {
+  Worker& worker = *workers.find(attempt.worker);
+  attempt.announced_bytes = cost;
+  workers.announce(worker, attempt);
+  attempt.announced = true;
+  job.reserved_bytes -= std::exchange(attempt.reserved_bytes, 0);
+  if (attempt.granted) {
+    // The GRANT crossed with this announcement: the result is on its way.
+    attempt.reserved_bytes = cost;
+    job.reserved_bytes += cost;
+  } else if (!attempt.unsubmitted) {
+    job.waiting.emplace(attempt.chunk.first, id);
+    job.announced_bytes += cost;
+  }
+  touch(worker);
+  touch(job);
+}
+
+void Scheduler::State::deliver(Job& job, AttemptId id, Attempt& attempt,
+                               protocol::ChunkResult&& result) {
+  Worker& worker = *workers.find(attempt.worker);
+  workers.deliver(worker, attempt);
+  detach(job, attempt);
+  attempt.delivered = true;
+  attempt.announced_bytes = credit_cost(result);
+  attempt.drop_inputs();
+  job.delivered.insert(job.delivered.end(), id);
+  touch(worker);
+  touch(job);
+  send_result(job, std::move(result));
+}
+
+void Scheduler::State::send_result(Job& job, protocol::ChunkResult&& result) {
   job.done_items += result.items.count();
   job.delivered_bytes += credit_cost(result);
   if (!job.deaths.empty()) {
@@ -93,48 +135,52 @@ void Scheduler::State::on_results(Peer& peer, protocol::Results&& results) {
 }
 
 void Scheduler::State::on_result(Peer& peer, Worker& worker, protocol::ChunkResult&& result) {
-  Attempt* attempt = attempt_of(worker, result.attempt);
-  if (attempt == nullptr) return;
+  const AttemptId id = result.attempt;
+  Attempt* attempt = attempt_of(worker, id);
+  if (attempt == nullptr) {
+    // The worker keeps it until it is told otherwise.
+    worker.revoked.push_back(id);
+    return touch(worker);
+  }
+  if (attempt->delivered) return;  // It came twice.
   if (result.job != attempt->job || result.first != attempt->chunk.first ||
       result.items.count() != attempt->count() || !errors_fit(result)) {
     reject(peer, RejectReason::kOutOfOrder,
-           "RESULTS: the result of attempt " + std::to_string(result.attempt.value) + " has " +
+           "RESULTS: the result of attempt " + std::to_string(id.value) + " has " +
                std::to_string(result.items.count()) + " items from " +
                std::to_string(result.first) + "; assigned were " +
                std::to_string(attempt->count()) + " from " + std::to_string(attempt->chunk.first) +
                ".");
-    requeue(result.attempt);
+    worker.revoked.push_back(id);
+    return requeue(id);
+  }
+  Job& job = *jobs.find(attempt->job);
+  const std::uint64_t cost = credit_cost(result);
+  if (attempt->at_work()) {
+    job.learn(attempt->count(), result.busy_ns, cost);
+    ++worker.done_chunks;
+  }
+  if (attempt->unsubmitted) {
+    // The client is away. The worker keeps the result until it is asked for it again.
+    if (attempt->at_work()) announce(job, id, *attempt, cost);
     return;
   }
-  const Attempt done = release(result.attempt);
-  Job& job = *jobs.find(done.job);
-  if (!done.announced) job.learn(done.count(), result.busy_ns, credit_cost(result));
-  ++worker.done_chunks;
-  deliver(job, std::move(result));
+  deliver(job, id, *attempt, std::move(result));
 }
 
 void Scheduler::State::on_result_ready(Peer& peer, const protocol::ResultReady& ready_result) {
   Worker& worker = worker_of(peer);
   Attempt* attempt = attempt_of(worker, ready_result.attempt);
-  if (attempt == nullptr || attempt->announced) return;
+  if (attempt == nullptr) {
+    worker.revoked.push_back(ready_result.attempt);
+    return touch(worker);
+  }
+  if (!attempt->at_work()) return;
   Job& job = *jobs.find(attempt->job);
   job.learn(attempt->count(), ready_result.busy_ns, ready_result.bytes);
+  ++worker.done_chunks;
   const bool held_before = worker.held_bytes > 0;
-  attempt->announced = true;
-  attempt->announced_bytes = ready_result.bytes;
-  workers.announce(worker, *attempt);
-  job.reserved_bytes -= attempt->reserved_bytes;
-  attempt->reserved_bytes = 0;
-  if (attempt->granted) {
-    // The GRANT crossed with this announcement: the result is on its way.
-    attempt->reserved_bytes = ready_result.bytes;
-    job.reserved_bytes += ready_result.bytes;
-  } else {
-    job.waiting.emplace(attempt->chunk.first, ready_result.attempt);
-    job.announced_bytes += ready_result.bytes;
-  }
-  touch(worker);
-  touch(job);
+  announce(job, ready_result.attempt, *attempt, ready_result.bytes);
   if (held_before) return;
   // From now on the worker may begin nothing that is not granted: see to it that each job goes on.
   for (const auto id : worker.jobs) touch(*jobs.find(id));
@@ -143,7 +189,7 @@ void Scheduler::State::on_result_ready(Peer& peer, const protocol::ResultReady& 
 void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   Worker& worker = worker_of(peer);
   const Attempt* attempt = attempt_of(worker, crashed.attempt);
-  if (attempt == nullptr) return;
+  if (attempt == nullptr || attempt->delivered) return;
   const protocol::ItemIndex first = attempt->chunk.first;
   if (crashed.item < first || crashed.item - first >= attempt->count()) {
     reject(peer, RejectReason::kOutOfOrder,
@@ -156,6 +202,13 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   const Attempt died = release(crashed.attempt);
   const protocol::Chunk& chunk = died.chunk;
   Job& job = *jobs.find(died.job);
+  if (died.unsubmitted) {
+    // The client has the inputs, and submits them again. The death that decides is one that it can
+    // be told of at once.
+    std::uint32_t& deaths = job.deaths[crashed.item];
+    if (deaths + 1 < job.crash_limit()) ++deaths;
+    return;
+  }
   const std::uint64_t before = crashed.item - first;
   const std::uint64_t after = chunk.items.count() - before - 1;
   if (before > 0) job.enqueue({first, slice(chunk.items, 0, before)});
@@ -176,13 +229,14 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   result.first = crashed.item;
   result.items.layout.count = 1;
   result.errors.push_back({crashed.item, std::move(crashed.error)});
-  deliver(job, std::move(result));
+  send_result(job, std::move(result));
 }
 
 void Scheduler::State::on_returned(Peer& peer, const protocol::Returned& returned) {
   const Worker& worker = worker_of(peer);
   for (const AttemptId id : returned.attempts) {
-    if (attempt_of(worker, id) != nullptr) requeue(id);
+    const Attempt* attempt = attempt_of(worker, id);
+    if (attempt != nullptr && attempt->at_work()) requeue(id);
   }
 }
 
@@ -206,6 +260,7 @@ void Scheduler::State::check_refusals(const protocol::ProgramId& program_id) {
   std::string reasons;
   for (const auto& [id, worker] : workers.all()) {
     if (worker.draining) continue;
+    if (worker.awaited) return;
     const auto refused = worker.refused.find(program_id);
     if (refused == worker.refused.end()) return;
     if (!reasons.empty()) reasons += "; ";
@@ -215,6 +270,7 @@ void Scheduler::State::check_refusals(const protocol::ProgramId& program_id) {
   if (reasons.empty() || program == nullptr) return;
   const auto failing = program->jobs;
   for (const auto id : failing) {
+    if (!jobs.find(id)->opened) continue;  // Its client will open it again, or is gone.
     fail_job(*jobs.find(id), ErrorKind::kProgramRefused,
              "No connected worker can run the program: " + reasons);
   }
@@ -235,8 +291,8 @@ void Scheduler::State::on_need_program(Peer& peer, const protocol::NeedProgram& 
     return;
   }
   const bool asked = program->waits.contains(need.offset);
-  if (!asked && !ask_for_part(need.program, *program, need.offset)) return;
   program->waits[need.offset].workers.insert(worker_of(peer).id);
+  if (!asked) ask_for_part(need.program, *program, need.offset);
 }
 
 void Scheduler::State::end_worker(WorkerId id) {

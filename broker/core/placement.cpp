@@ -16,6 +16,7 @@ void Scheduler::State::settle() {
     if (Worker* worker = workers.find(id)) {
       worker->touched = false;
       workers.relist(*worker);
+      if (worker->has_news()) touch(*worker);  // For flush_workers.
     }
   }
   for (const auto id : std::exchange(touched_jobs, {})) {
@@ -41,7 +42,8 @@ void Scheduler::State::refresh(Job& job) {
   if (job.wanted) {
     if (const auto id = job.assigned_at_or_before(*job.wanted)) {
       const Attempt& attempt = *attempts.find(*id);
-      if (!attempt.granted && job.wants(attempt.chunk)) grant(job, *id);
+      const bool submitted = !attempt.unsubmitted;
+      if (submitted && !attempt.granted && job.wants(attempt.chunk)) grant(job, *id);
     }
   }
   // Results that wait at workers: in order, as far as the credit goes. One passes whatever its size
@@ -58,8 +60,10 @@ void Scheduler::State::refresh(Job& job) {
   // such workers, it would stand still behind results that may be another job's.
   if (job.granted_attempts == 0 && job.running_attempts() > 0 && workers.any_holding() &&
       job.delivered_bytes < job.credit_total) {
-    const auto first_running = std::ranges::find_if(
-        job.assigned, [&](const auto& entry) { return !attempts.find(entry.second)->announced; });
+    const auto first_running = std::ranges::find_if(job.assigned, [&](const auto& entry) {
+      const Attempt& attempt = *attempts.find(entry.second);
+      return !attempt.announced && !attempt.unsubmitted;
+    });
     const Attempt& attempt = *attempts.find(first_running->second);
     if (workers.find(attempt.worker)->held_bytes > 0) grant(job, first_running->second);
   }
@@ -81,6 +85,7 @@ void Scheduler::State::grant(Job& job, AttemptId id) {
 }
 
 bool Scheduler::State::may_run(const Job& job, const Job::Next& next) const {
+  if (job.withheld) return false;
   return next.wanted || job.has_credit_for(job.allowance_bytes(next.chunk->items.count()));
 }
 
@@ -116,7 +121,7 @@ void Scheduler::State::place_urgent_chunks() {
       ready.remove(id);
       continue;
     }
-    if (!next.wanted && !job.assigned.empty()) continue;
+    if (!next.wanted && job.submitted_attempts() > 0) continue;
     if (Worker* worker = workers.best_holding(job.open.program)) assign(job, *worker, true);
   }
 }
@@ -128,6 +133,7 @@ void Scheduler::State::assign(Job& job, Worker& worker, bool grant_it) {
   const AttemptId id = attempts.add({.job = job.id(),
                                      .worker = worker.id,
                                      .chunk = chunk,
+                                     .session = worker.session,
                                      .reserved_bytes = allowance,
                                      .estimated_ns = job.estimate_ns(count)});
   const Attempt& attempt = *attempts.find(id);
@@ -153,17 +159,27 @@ void Scheduler::State::flush_workers() {
     if (worker == nullptr) continue;
     worker->touched = false;
     workers.relist(*worker);
-    protocol::send_batched(
-        std::exchange(worker->outbox, {}),
-        [](const protocol::Assignment& a) {
-          return a.chunk.items.bytes() + a.chunk.items.layout.sizes.size() * sizeof(std::uint32_t);
-        },
-        [&](std::vector<protocol::Assignment> batch) {
-          send(worker->peer, protocol::Assign{std::move(batch)});
-        });
-    for (const AttemptId attempt : std::exchange(worker->grants, {})) {
-      send(worker->peer, protocol::Grant{attempt});
-    }
+    flush(*worker);
+  }
+}
+
+void Scheduler::State::flush(Worker& worker) {
+  protocol::send_batched(
+      std::exchange(worker.outbox, {}),
+      [](const protocol::Assignment& a) {
+        return a.chunk.items.bytes() + a.chunk.items.layout.sizes.size() * sizeof(std::uint32_t);
+      },
+      [&](std::vector<protocol::Assignment> batch) {
+        send(worker.peer, protocol::Assign{std::move(batch)});
+      });
+  for (const AttemptId attempt : std::exchange(worker.grants, {})) {
+    send(worker.peer, protocol::Grant{attempt});
+  }
+  if (!worker.accepted.empty()) {
+    send(worker.peer, protocol::Accepted{std::exchange(worker.accepted, {})});
+  }
+  if (!worker.revoked.empty()) {
+    send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
   }
 }
 

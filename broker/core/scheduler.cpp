@@ -49,6 +49,8 @@ constexpr unsigned senders_of(protocol::MessageType type) {
     case kCloseJob:
     case kSubmit:
     case kResultCredit:
+    case kKeepJobs:
+    case kAccepted:
     case kProgramPart:
       return kFromClient;
     case kWorkerState:
@@ -57,6 +59,7 @@ constexpr unsigned senders_of(protocol::MessageType type) {
     case kCrashed:
     case kReturned:
     case kProgramRefused:
+    case kHolding:
     case kNeedProgram:
       return kFromWorker;
     default:
@@ -93,6 +96,8 @@ void Scheduler::expire(TimePoint now, Commands& out) {
   while (const auto due = state_->liveness.take_due(now)) {
     state_->look_after(*state_->peers.find(*due));
   }
+  while (const auto client = state_->clients.due(now)) state_->end_client(*client);
+  if (state_->recovery_due() <= now) state_->stop_withholding();
   if (state_->refusals_due && *state_->refusals_due <= now) {
     state_->refusals_due.reset();
     std::vector<protocol::ProgramId> programs;
@@ -106,7 +111,12 @@ void Scheduler::expire(TimePoint now, Commands& out) {
 std::optional<TimePoint> Scheduler::next_deadline() const {
   if (state_->leaving_until) return state_->leaving_until;
   auto next = state_->liveness.next();
-  if (state_->refusals_due) next = std::min(next.value_or(TimePoint::max()), *state_->refusals_due);
+  const auto consider = [&](std::optional<TimePoint> due) {
+    if (due) next = std::min(next.value_or(*due), *due);
+  };
+  consider(state_->refusals_due);
+  consider(state_->clients.next_due());
+  if (!state_->withheld.empty()) consider(state_->recovery_due());
   return next;
 }
 
@@ -170,7 +180,7 @@ void Scheduler::State::handle(MessageMalformed&& event) {
 }
 
 void Scheduler::State::handle(PeerUnreachable&& event) {
-  if (Peer* peer = peers.find(event.peer)) drop_peer(*peer, "its connection is gone");
+  if (Peer* peer = peers.find(event.peer)) drop_peer(*peer, Ending::kCut, "its connection is gone");
 }
 
 void Scheduler::State::handle_last_words(const Event& event) {
@@ -180,7 +190,7 @@ void Scheduler::State::handle_last_words(const Event& event) {
       received != nullptr && std::holds_alternative<protocol::Bye>(received->message);
   if (!answers && unreachable == nullptr) return;
   if (Peer* peer = peers.find(answers ? received->peer : unreachable->peer)) {
-    drop_peer(*peer, answers ? "it said BYE" : "its connection is gone");
+    drop_peer(*peer, Ending::kBye, answers ? "it said BYE" : "its connection is gone");
   }
 }
 
@@ -201,37 +211,42 @@ void Scheduler::State::dispatch(Peer& peer, protocol::Message&& message) {
                " to send to the broker.");
     return;
   }
-  std::visit(Overloaded{
-                 [&](protocol::Hello& m) { on_hello(peer, m); }, [&](protocol::Heartbeat&) {},
-                 [&](protocol::Bye& m) {
-                   drop_peer(peer, m.reason.empty()
-                                       ? "it said BYE"
+  std::visit(
+      Overloaded{
+          [&](protocol::Hello& m) { on_hello(peer, m); },
+          [&](protocol::Heartbeat&) {},
+          [&](protocol::Bye& m) {
+            drop_peer(peer, Ending::kBye,
+                      m.reason.empty() ? "it said BYE"
                                        : "it said BYE: " + clipped(m.reason, kDetailBytesMax));
-                 },
-                 [&](protocol::Rejected& m) {
-                   // Never answered: two parties that reject each other's rejections would never
-                   // end.
-                   if (++peer.rejected_messages <= kNotesPerPeerMax) {
-                     note(Note::Level::kWarning, peer.title() + " rejected a message: " +
-                                                     clipped(m.detail, kDetailBytesMax));
-                   }
-                 },
-                 [&](protocol::StatusRequest&) { on_status_request(peer); },
-                 [&](protocol::OpenJob& m) { on_open_job(peer, std::move(m)); },
-                 [&](protocol::CloseJob& m) { on_close_job(peer, m); },
-                 [&](protocol::Submit& m) { on_submit(peer, std::move(m)); },
-                 [&](protocol::ResultCredit& m) { on_result_credit(peer, m); },
-                 [&](protocol::ProgramPart& m) { on_program_part(peer, std::move(m)); },
-                 [&](protocol::WorkerState& m) { on_worker_state(peer, m); },
-                 [&](protocol::Results& m) { on_results(peer, std::move(m)); },
-                 [&](protocol::ResultReady& m) { on_result_ready(peer, m); },
-                 [&](protocol::Crashed& m) { on_crashed(peer, std::move(m)); },
-                 [&](protocol::Returned& m) { on_returned(peer, m); },
-                 [&](protocol::ProgramRefused& m) { on_program_refused(peer, m); },
-                 [&](protocol::NeedProgram& m) { on_need_program(peer, m); },
-                 [&](auto&) {},  // No role may send the others: they were rejected above.
-             },
-             message);
+          },
+          [&](protocol::Rejected& m) {
+            // Never answered: two parties that reject each other's rejections would never
+            // end.
+            if (++peer.rejected_messages <= kNotesPerPeerMax) {
+              note(Note::Level::kWarning,
+                   peer.title() + " rejected a message: " + clipped(m.detail, kDetailBytesMax));
+            }
+          },
+          [&](protocol::StatusRequest&) { on_status_request(peer); },
+          [&](protocol::OpenJob& m) { on_open_job(peer, std::move(m)); },
+          [&](protocol::CloseJob& m) { on_close_job(peer, m); },
+          [&](protocol::Submit& m) { on_submit(peer, std::move(m)); },
+          [&](protocol::ResultCredit& m) { on_result_credit(peer, m); },
+          [&](protocol::KeepJobs& m) { on_keep_jobs(peer, m); },
+          [&](protocol::Accepted& m) { on_accepted(peer, m); },
+          [&](protocol::Holding& m) { on_holding(peer, m); },
+          [&](protocol::ProgramPart& m) { on_program_part(peer, std::move(m)); },
+          [&](protocol::WorkerState& m) { on_worker_state(peer, m); },
+          [&](protocol::Results& m) { on_results(peer, std::move(m)); },
+          [&](protocol::ResultReady& m) { on_result_ready(peer, m); },
+          [&](protocol::Crashed& m) { on_crashed(peer, std::move(m)); },
+          [&](protocol::Returned& m) { on_returned(peer, m); },
+          [&](protocol::ProgramRefused& m) { on_program_refused(peer, m); },
+          [&](protocol::NeedProgram& m) { on_need_program(peer, m); },
+          [&](auto&) {},  // No role may send the others: they were rejected above.
+      },
+      message);
 }
 
 void Scheduler::State::on_hello(Peer& peer, const protocol::Hello& hello) {
@@ -254,13 +269,14 @@ void Scheduler::State::on_hello(Peer& peer, const protocol::Hello& hello) {
                  other->title() + "): draw a new id.");
       return;
     }
-    drop_peer(*other, "it came back over another connection");
+    drop_peer(*other, Ending::kReplaced, "it came back over another connection");
   }
-  end_session(peer);
+  end_session(peer, same ? Ending::kReplaced : Ending::kBye);
   peers.welcome(peer, hello);
-  if (hello.role == Role::kClient) clients.add({hello.id}, peer.id);
+  if (hello.role == Role::kClient) clients.welcome({hello.id}, peer.id);
   if (hello.role == Role::kWorker) {
     Worker& worker = workers.add({hello.id}, peer.id);
+    worker.session = peer.session;
     worker.name = peer.name.empty() ? protocol::to_hex(hello.id).substr(0, 8) : peer.name;
     worker.host = peer.host;
   }
@@ -282,28 +298,39 @@ void Scheduler::State::welcome(Peer& peer) {
                          .slots = workers.slots()});
 }
 
-void Scheduler::State::drop_peer(Peer& peer, const std::string& why) {
+void Scheduler::State::drop_peer(Peer& peer, Ending ending, const std::string& why) {
   if (peer.known()) note(Note::Level::kInfo, peer.title() + " left: " + why + ".");
   const PeerId id = peer.id;
-  end_session(peer);
+  end_session(peer, ending);
   liveness.forget(peer);
   peers.remove(id);
   out->push_back(ForgetPeer{id});
 }
 
-void Scheduler::State::end_session(Peer& peer) {
+void Scheduler::State::end_session(Peer& peer, Ending ending) {
   if (!peer.known()) return;
   const Role role = peer.role;
   const std::uint64_t number = peer.number;
   peers.end_session(peer);
-  if (role == Role::kClient) end_client({number});
-  if (role == Role::kWorker) end_worker({number});
+  if (role == Role::kClient && ending == Ending::kBye) {
+    lose_client(*clients.find({number}), last_call);
+    end_client({number});
+  } else if (role == Role::kClient) {
+    const bool silent = ending == Ending::kSilent;
+    lose_client(*clients.find({number}),
+                last_call + (silent ? options.client_grace : options.client_reconnect));
+  } else if (role == Role::kWorker && ending == Ending::kReplaced) {
+    await(*workers.find({number}));
+  } else if (role == Role::kWorker) {
+    end_worker({number});
+  }
 }
 
 void Scheduler::State::look_after(Peer& peer) {
   if (liveness.is_lost(peer, last_call)) {
-    drop_peer(peer, "nothing was heard from it for " + std::to_string(protocol::kLostAfter) +
-                        " heartbeats");
+    drop_peer(
+        peer, Ending::kSilent,
+        "nothing was heard from it for " + std::to_string(protocol::kLostAfter) + " heartbeats");
     return;
   }
   if (!peer.suspect && liveness.is_suspect(peer, last_call)) {
@@ -355,7 +382,7 @@ void Scheduler::State::on_status_request(Peer& peer) {
   reply.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(last_call - started).count());
   reply.rejected_messages = rejected_messages;
-  reply.clients = static_cast<std::uint32_t>(clients.all().size());
+  reply.clients = static_cast<std::uint32_t>(clients.present());
   for (const auto& [id, worker] : workers.all()) {
     if (reply.workers.size() == kStatusEntriesMax) break;
     const Peer* at = peers.find(worker.peer);
@@ -364,7 +391,7 @@ void Scheduler::State::on_status_request(Peer& peer) {
                              .host = worker.host,
                              .pid = at != nullptr ? at->pid : 0,
                              .slots = worker.slots,
-                             .running_chunks = worker.attempts.size(),
+                             .running_chunks = worker.attempts.size() - worker.unaccepted,
                              .done_chunks = worker.done_chunks,
                              .crashes = worker.crashes,
                              .state = worker.suspect    ? "suspect"

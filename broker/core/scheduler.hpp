@@ -22,6 +22,10 @@ struct SchedulerOptions {
   /// What one job may keep at the broker, unfinished.
   std::uint64_t job_window_bytes = 8ULL << 20;
   std::uint64_t max_payload_bytes = 1ULL << 30;
+  /// A client that falls silent is waited for so long: it may be stopped, or in a debugger.
+  protocol::Duration client_grace = std::chrono::minutes(5);
+  /// One whose connection is gone: it is dead, or makes a new one at once.
+  protocol::Duration client_reconnect = std::chrono::seconds(10);
   /// How long peers have to answer the broker's BYE.
   protocol::Duration farewell_max = std::chrono::seconds(2);
 };

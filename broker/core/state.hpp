@@ -1,7 +1,8 @@
 // The scheduler's state, and its control flow as members of it. Internal to broker/core.
 //
 // Files: scheduler.cpp (entrances, sessions, liveness), on_client.cpp and on_worker.cpp (one
-// handler a message), placement.cpp (settle: who gets what), invariants.cpp.
+// handler a message), recovery.cpp (what goes on across sessions), placement.cpp (settle: who gets
+// what), invariants.cpp.
 //
 // Handlers change tables and `touch` what settle must look at again; they hand out no chunk.
 // Whatever a peer sends, a handler answers with REJECTED at worst: nothing throws but a lost
@@ -9,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +28,11 @@ namespace achilles::broker {
 
 struct Scheduler::State {
   State(SchedulerOptions o, protocol::TimePoint now)
-      : options(std::move(o)), started(now), last_call(now), liveness(options.heartbeat_interval) {}
+      : options(std::move(o)),
+        started(now),
+        last_call(now),
+        liveness(options.heartbeat_interval),
+        attempts(options.boot) {}
 
   const SchedulerOptions options;
   const protocol::TimePoint started;
@@ -42,6 +48,9 @@ struct Scheduler::State {
   AttemptTable attempts;
   ReadyQueue ready;
   ProgramTable programs;
+
+  /// Jobs whose chunks are withheld until `recovery_due`.
+  std::set<protocol::JobId> withheld;
 
   std::vector<protocol::JobId> touched_jobs;
   std::vector<protocol::WorkerId> touched_workers;
@@ -67,10 +76,19 @@ struct Scheduler::State {
   void on_hello(Peer& peer, const protocol::Hello& hello);
   void on_status_request(Peer& peer);
   void welcome(Peer& peer);
+  /// How a session ends.
+  enum class Ending : std::uint8_t {
+    kReplaced,  ///< The same client or worker said HELLO anew.
+    kSilent,    ///< Its lease has run out.
+    kCut,       ///< Its connection is gone.
+    kBye,       ///< It left on purpose.
+  };
   /// Ends the peer's session and forgets the peer.
-  void drop_peer(Peer& peer, const std::string& why);
-  /// Ends the peer's session: what it held goes on elsewhere, or ends.
-  void end_session(Peer& peer);
+  void drop_peer(Peer& peer, Ending ending, const std::string& why);
+  /// Ends the peer's session: what it held waits for it, goes on elsewhere, or ends.
+  void end_session(Peer& peer, Ending ending);
+  /// Whether the broker has been up for long enough that all who knew the last one are back.
+  protocol::TimePoint recovery_due() const { return started + 3 * options.heartbeat_interval; }
   void look_after(Peer& peer);
   void send(PeerId peer, protocol::Message message);
   void reject(Peer& peer, protocol::RejectReason reason, std::string detail);
@@ -83,18 +101,59 @@ struct Scheduler::State {
   void on_close_job(Peer& peer, const protocol::CloseJob& close);
   void on_submit(Peer& peer, protocol::Submit&& submit);
   void on_result_credit(Peer& peer, const protocol::ResultCredit& credit);
+  void on_accepted(Peer& peer, const protocol::Accepted& accepted);
   void on_program_part(Peer& peer, protocol::ProgramPart&& part);
   /// The job if it is open and the peer's; otherwise rejects the message where that is due.
   Job* job_of(Peer& peer, protocol::JobId id, const char* message);
+  bool overlaps_submitted(const Job& job, protocol::ItemIndex first, std::uint64_t count) const;
   /// What is wrong with a submitted chunk; nothing when it is in order.
   std::optional<protocol::Rejected> fault_of(const Job& job, const protocol::Chunk& chunk) const;
   void send_window(Job& job);
   void close_job(Job& job);
   void fail_job(Job& job, protocol::ErrorKind kind, std::string detail);
-  /// Asks a client that has an open job of the program for the part. False: there is none.
-  bool ask_for_part(const protocol::ProgramId& id, Program& program, std::uint64_t offset);
-  /// The client is gone: its jobs are closed, parts asked of it are asked of others.
+  /// Asks a client that has a job of the program and is here for the part. When there is none, the
+  /// next one that opens a job of it is asked.
+  void ask_for_part(const protocol::ProgramId& id, Program& program, std::uint64_t offset);
+  /// Parts that nobody here is asked for, or that the client was asked for, are asked for anew.
+  void ask_again(const protocol::ProgramId& id, Program& program, protocol::ClientId gone);
+  /// The client is gone for good: its jobs are closed.
   void end_client(protocol::ClientId id);
+
+  // ---- recovery.cpp: what goes on across sessions
+  void on_keep_jobs(Peer& peer, const protocol::KeepJobs& keep);
+  void on_holding(Peer& peer, const protocol::Holding& holding);
+  /// A worker says that it holds this attempt.
+  void claim(Worker& worker, const protocol::HeldAttempt& held);
+  /// The attempt was the worker's all along: only its grant and its allowance are over.
+  void confirm(Worker& worker, protocol::AttemptId id, Attempt& attempt, std::uint64_t cost);
+  /// Whether the job's client may still submit the items. False: they are queued, with another
+  /// worker, or done.
+  static bool may_come(const Job& job) { return !job.opened || job.resubmits_left > 0; }
+  /// Makes room for a claim among the job's unsubmitted attempts. False: they are worth more.
+  bool displace(Job& job, const protocol::HeldAttempt& held);
+  void add_claim(Worker& worker, Job& job, const protocol::HeldAttempt& held, protocol::Chunk chunk,
+                 bool unsubmitted);
+  /// The job of a claim; nothing when it is closed for sure.
+  Job* claimed_job(Worker& worker, protocol::JobId id);
+  /// The worker has begun a new session: what it held counts as its own until it has said what it
+  /// holds now.
+  void await(Worker& worker);
+  /// The client is away: its jobs are not open until it comes and opens them again.
+  void lose_client(Client& client, protocol::TimePoint away_until);
+  void suspend(Job& job);
+  void unsubmit(Job& job, protocol::AttemptId id);
+  /// The job's client goes on with it.
+  void resume(Job& job, const protocol::OpenJob& open);
+  /// A chunk that was submitted in an earlier session: workers may hold it, or parts of it.
+  void resubmit(Job& job, protocol::Chunk&& chunk);
+  void adopt(Job& job, protocol::AttemptId id, protocol::Chunk chunk);
+  /// All that the client had submitted has come: what workers hold beside it is done.
+  void end_recovery(Job& job);
+  /// Tells the worker to forget the attempt, and forgets it here if it is known.
+  void revoke(Worker& worker, protocol::AttemptId id);
+  /// The worker has told all that it holds: what it does not is lost.
+  void end_awaiting(Worker& worker);
+  void stop_withholding();
 
   // ---- on_worker.cpp
   void on_worker_state(Peer& peer, const protocol::WorkerState& state);
@@ -108,11 +167,18 @@ struct Scheduler::State {
   Worker& worker_of(const Peer& peer);
   /// The attempt if it is the worker's; counts stale news otherwise.
   Attempt* attempt_of(const Worker& worker, protocol::AttemptId id);
+  /// Takes the attempt out of its job's sums, but for its place among them when it is delivered.
+  void detach(Job& job, Attempt& attempt);
   /// Takes the attempt out of all tables and sums.
   Attempt release(protocol::AttemptId id);
-  /// Back to the queue: a lower index goes first, so it is at the front of what is left.
+  /// Its worker does not have it any more. If its items are still to be run, they go back to the
+  /// queue: a lower index goes first, so they are at the front of what is left.
   void requeue(protocol::AttemptId id);
-  void deliver(Job& job, protocol::ChunkResult&& result);
+  /// The result is at its worker, which keeps it until it is granted.
+  void announce(Job& job, protocol::AttemptId id, Attempt& attempt, std::uint64_t cost);
+  /// The attempt's result goes to the client. It is kept in mind until it is accepted.
+  void deliver(Job& job, protocol::AttemptId id, Attempt& attempt, protocol::ChunkResult&& result);
+  void send_result(Job& job, protocol::ChunkResult&& result);
   /// Fails the program's jobs when there is a worker and every worker refuses it.
   void check_refusals(const protocol::ProgramId& program);
   /// The worker is gone: its attempts are requeued.
@@ -129,6 +195,7 @@ struct Scheduler::State {
   bool may_run(const Job& job, const Job::Next& next) const;
   void assign(Job& job, Worker& worker, bool grant_it);
   void flush_workers();
+  void flush(Worker& worker);
   void flush_clients();
 
   // ---- invariants.cpp

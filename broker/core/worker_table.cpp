@@ -11,7 +11,7 @@ using protocol::ProgramId;
 using protocol::WorkerId;
 
 bool Worker::has_room() const {
-  if (slots == 0 || draining || suspect) return false;
+  if (slots == 0 || draining || suspect || awaited) return false;
   if (running >= window_chunks || running_bytes >= window_bytes) return false;
   if (running < kChunksPerSlotMin * slots) return true;
   return budget_ns < kAheadNsPerSlot * slots && running < kAheadChunksPerSlotMax * slots;
@@ -49,34 +49,61 @@ void WorkerTable::remove(WorkerId id) {
   }
 }
 
-void WorkerTable::take(Worker& worker, AttemptId id, const Attempt& attempt) {
-  worker.attempts.insert(worker.attempts.end(), id);
+void WorkerTable::begin_work(Worker& worker, const Attempt& attempt) {
   ++worker.running;
   worker.running_bytes += attempt.bytes();
   worker.running_ns += attempt.estimated_ns;
   worker.budget_ns += std::min(attempt.estimated_ns, kAheadNsPerSlot);
 }
 
-void WorkerTable::announce(Worker& worker, const Attempt& attempt) {
+void WorkerTable::end_work(Worker& worker, const Attempt& attempt) {
   --worker.running;
   worker.running_bytes -= attempt.bytes();
   worker.running_ns -= attempt.estimated_ns;
   worker.budget_ns -= std::min(attempt.estimated_ns, kAheadNsPerSlot);
-  worker.held_bytes += attempt.announced_bytes;
-  if (worker.held_bytes > 0) holding_.insert(worker.id);
+}
+
+void WorkerTable::change_held(Worker& worker, std::uint64_t bytes) {
+  worker.held_bytes = bytes;
+  if (bytes > 0) holding_.insert(worker.id);
+  if (bytes == 0) holding_.erase(worker.id);
+}
+
+void WorkerTable::take(Worker& worker, AttemptId id, const Attempt& attempt) {
+  worker.attempts.insert(worker.attempts.end(), id);
+  if (attempt.at_work()) begin_work(worker, attempt);
+  if (attempt.held()) change_held(worker, worker.held_bytes + attempt.announced_bytes);
+}
+
+void WorkerTable::announce(Worker& worker, const Attempt& attempt) {
+  end_work(worker, attempt);
+  change_held(worker, worker.held_bytes + attempt.announced_bytes);
+}
+
+void WorkerTable::deliver(Worker& worker, const Attempt& attempt) {
+  if (attempt.at_work()) end_work(worker, attempt);
+  if (attempt.held()) change_held(worker, worker.held_bytes - attempt.announced_bytes);
+  ++worker.unaccepted;
+}
+
+void WorkerTable::take_back(Worker& worker, const Attempt& attempt) {
+  --worker.unaccepted;
+  change_held(worker, worker.held_bytes + attempt.announced_bytes);
+}
+
+void WorkerTable::add_inputs(Worker& worker, const Attempt& attempt) {
+  if (attempt.at_work()) worker.running_bytes += attempt.bytes();
+}
+
+void WorkerTable::drop_inputs(Worker& worker, const Attempt& attempt) {
+  if (attempt.at_work()) worker.running_bytes -= attempt.bytes();
 }
 
 void WorkerTable::release(Worker& worker, AttemptId id, const Attempt& attempt) {
   worker.attempts.erase(id);
-  if (attempt.announced) {
-    worker.held_bytes -= attempt.announced_bytes;
-    if (worker.held_bytes == 0) holding_.erase(worker.id);
-    return;
-  }
-  --worker.running;
-  worker.running_bytes -= attempt.bytes();
-  worker.running_ns -= attempt.estimated_ns;
-  worker.budget_ns -= std::min(attempt.estimated_ns, kAheadNsPerSlot);
+  if (attempt.at_work()) end_work(worker, attempt);
+  if (attempt.held()) change_held(worker, worker.held_bytes - attempt.announced_bytes);
+  if (attempt.delivered) --worker.unaccepted;
 }
 
 void WorkerTable::relist(Worker& worker) {
@@ -121,16 +148,18 @@ void WorkerTable::check(const AttemptTable& attempts) const {
       const Attempt* attempt = attempts.find(attempt_id);
       require(attempt != nullptr && attempt->worker == id, "a worker's attempt is not its own");
       const std::uint64_t budget = std::min(attempt->estimated_ns, kAheadNsPerSlot);
-      sums.running += attempt->announced ? 0 : 1;
-      sums.running_bytes += attempt->announced ? 0 : attempt->bytes();
-      sums.running_ns += attempt->announced ? 0 : attempt->estimated_ns;
-      sums.budget_ns += attempt->announced ? 0 : budget;
-      sums.held_bytes += attempt->announced ? attempt->announced_bytes : 0;
+      sums.running += attempt->at_work() ? 1 : 0;
+      sums.running_bytes += attempt->at_work() ? attempt->bytes() : 0;
+      sums.running_ns += attempt->at_work() ? attempt->estimated_ns : 0;
+      sums.budget_ns += attempt->at_work() ? budget : 0;
+      sums.held_bytes += attempt->held() ? attempt->announced_bytes : 0;
+      sums.unaccepted += attempt->delivered ? 1 : 0;
     }
     require(sums.running == worker.running, "worker.running is not the number of running attempts");
     require(sums.running_bytes == worker.running_bytes, "worker.running_bytes is not their sum");
     require(sums.running_ns == worker.running_ns, "worker.running_ns is not their sum");
     require(sums.budget_ns == worker.budget_ns, "worker.budget_ns is not their sum");
+    require(sums.unaccepted == worker.unaccepted, "worker.unaccepted is not their number");
     require(sums.held_bytes == worker.held_bytes, "worker.held_bytes is not its results' sum");
     require(holding_.contains(id) == (worker.held_bytes > 0), "holding() misses a worker");
     holding += worker.held_bytes > 0 ? 1 : 0;

@@ -4,8 +4,8 @@
 // windows: the unread results of one job must not keep another job's chunks away (the consumer of
 // the first may be waiting for the second).
 // Invariants:
-//  1. running, running_bytes, running_ns, budget_ns: sums over the attempts that are not announced.
-//  2. held_bytes: the sum over the announced ones; `holding()` lists the workers where it is not 0.
+//  1. running, running_bytes, running_ns, budget_ns: sums over the attempts that are at work.
+//  2. held_bytes: the sum over the held ones; `holding()` lists the workers where it is not 0.
 //  3. `candidates()` lists the workers that have room, each under its load; settle keeps it so.
 #pragma once
 
@@ -41,6 +41,8 @@ struct Load {
 struct Worker {
   protocol::WorkerId id;
   PeerId peer;
+  protocol::SessionId session;
+  bool awaited = true;  ///< It has not told yet all that it holds.
   std::string name;
   std::string host;
   std::uint32_t slots = 0;
@@ -57,17 +59,24 @@ struct Worker {
   std::uint64_t running_ns = 0;
   std::uint64_t budget_ns = 0;  ///< Like running_ns, but a chunk fills at most one slot's share.
   std::uint64_t held_bytes = 0;
+  std::uint64_t unaccepted = 0;  ///< Attempts whose results were delivered and not accepted yet.
   std::uint64_t done_chunks = 0;
   std::uint64_t crashes = 0;
 
-  std::vector<protocol::Assignment> outbox;  ///< settle sends it as one ASSIGN.
-  std::vector<protocol::AttemptId> grants;   ///< settle sends them after it.
+  std::vector<protocol::Assignment> outbox;   ///< settle sends it as one ASSIGN.
+  std::vector<protocol::AttemptId> grants;    ///< settle sends them after it,
+  std::vector<protocol::AttemptId> accepted;  ///< and these,
+  std::vector<protocol::AttemptId> revoked;   ///< and these.
   bool touched = false;
   bool listed = false;  ///< Among the candidates, under `load`.
   Load load;
 
   bool takes(const protocol::ProgramId& program) const {
-    return slots > 0 && !draining && !suspect && (refused.empty() || !refused.contains(program));
+    return slots > 0 && !draining && !suspect && !awaited &&
+           (refused.empty() || !refused.contains(program));
+  }
+  bool has_news() const {
+    return !outbox.empty() || !grants.empty() || !accepted.empty() || !revoked.empty();
   }
   bool has_room() const;
   Load load_now() const;
@@ -81,7 +90,15 @@ class WorkerTable {
   void remove(protocol::WorkerId id);
 
   void take(Worker& worker, protocol::AttemptId id, const Attempt& attempt);
+  /// `attempt` is at work, and will be announced.
   void announce(Worker& worker, const Attempt& attempt);
+  /// It goes to its client, and counts no longer as work.
+  void deliver(Worker& worker, const Attempt& attempt);
+  /// It was delivered, and waits at the worker again.
+  void take_back(Worker& worker, const Attempt& attempt);
+  /// The attempt's payload comes or goes: to be called before it goes, after it has come.
+  void add_inputs(Worker& worker, const Attempt& attempt);
+  void drop_inputs(Worker& worker, const Attempt& attempt);
   void release(Worker& worker, protocol::AttemptId id, const Attempt& attempt);
 
   /// Lists the worker under its load of now, or not at all when it has no room.
@@ -100,6 +117,10 @@ class WorkerTable {
   void check(const AttemptTable& attempts) const;
 
  private:
+  void begin_work(Worker& worker, const Attempt& attempt);
+  void end_work(Worker& worker, const Attempt& attempt);
+  void change_held(Worker& worker, std::uint64_t bytes);
+
   std::map<protocol::WorkerId, Worker> workers_;
   std::set<std::pair<Load, protocol::WorkerId>> candidates_;
   std::set<protocol::WorkerId> holding_;

@@ -21,9 +21,16 @@ Job::Job(JobOpened opened, std::uint64_t result_bytes_max)
       ready_(opened.ordered),
       result_bytes_max_(result_bytes_max) {}
 
+protocol::OpenJob Job::opening() const {
+  protocol::OpenJob open = spec_;
+  open.resubmits = resubmits_;
+  return open;
+}
+
 void Job::restart() {
   std::deque<protocol::Chunk> again;
   for (auto& chunk : outstanding_.missing()) again.push_back(std::move(chunk));
+  resubmits_ += again.size();
   std::move(unsent_.begin(), unsent_.end(), std::back_inserter(again));
   unsent_ = std::move(again);
   outstanding_ = {};
@@ -55,6 +62,7 @@ std::vector<protocol::Chunk> Job::take_sendable() {
     outstanding_.add(unsent_.front());
     chunks.push_back(std::move(unsent_.front()));
     unsent_.pop_front();
+    if (resubmits_ > 0) --resubmits_;
   }
   return chunks;
 }

@@ -22,7 +22,9 @@ class Job {
 
   const protocol::OpenJob& spec() const { return spec_; }
 
-  /// A new session of the broker's: forget what was sent, keep what is unfinished.
+  /// What the broker is told at the beginning of a session.
+  protocol::OpenJob opening() const;
+  /// The session is over: forget what was sent, keep what is unfinished.
   void restart();
   void add_chunk(protocol::Items items);
   void end_input() { input_ended_ = true; }
@@ -64,6 +66,7 @@ class Job {
   protocol::ItemIndex next_index_ = 0;
   bool input_ended_ = false;
   std::deque<protocol::Chunk> unsent_;
+  std::uint64_t resubmits_ = 0;  ///< So many at the front of unsent_ were sent in earlier sessions.
   OutstandingChunks outstanding_;
 
   std::uint64_t window_chunks_ = 0;

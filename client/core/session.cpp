@@ -89,7 +89,7 @@ struct Session::State {
     out.push_back(Reconnect{std::move(reason)});
   }
 
-  void open(TimePoint now, const Job& job, Commands& out) { send(now, job.spec(), out); }
+  void open(TimePoint now, const Job& job, Commands& out) { send(now, job.opening(), out); }
   void pump(TimePoint now, Job& job, Commands& out) {
     if (!welcome) return;
     protocol::send_batched(
@@ -131,6 +131,9 @@ void Session::State::on_welcome(TimePoint now, const protocol::Welcome& message,
   heartbeat_interval = std::max<Duration>(std::chrono::milliseconds(message.heartbeat_interval_ms),
                                           std::chrono::milliseconds(10));
   unreachable.reset();
+  protocol::KeepJobs keep;
+  for (const auto& [id, job] : jobs) keep.jobs.push_back(id);
+  send(now, std::move(keep), out);
   if (!std::exchange(ever_connected, true))
     out.push_back(Connected{message.workers, message.slots});
   for (auto& [id, job] : jobs) {
@@ -159,9 +162,15 @@ void Session::State::on_rejected(TimePoint now, const protocol::Rejected& messag
 }
 
 void Session::State::on_results(TimePoint now, protocol::Results message, Commands& out) {
+  protocol::Accepted accepted;
+  for (const auto& result : message.chunks) {
+    if (find(result.job) != nullptr) accepted.attempts.push_back(result.attempt);
+  }
+  // What came twice is acknowledged too: whoever holds it keeps it for nothing.
+  if (!accepted.attempts.empty()) send(now, std::move(accepted), out);
   for (auto& result : message.chunks) {
     Job* job = find(result.job);
-    if (job == nullptr) continue;  // Closed meanwhile.
+    if (job == nullptr) continue;  // Closed meanwhile: so all who hold its results were told.
     const bool was_ready = job->has_result();
     const bool took_input = job->wants_input();
     job->accept(std::move(result));

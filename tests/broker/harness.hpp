@@ -67,6 +67,17 @@ class Broker {
     now_ = end;
     expire();
   }
+  /// Time passes, and these peers give signs of life; heartbeats to them are not looked at.
+  void pass_alive(p::Duration time, const std::vector<std::uint64_t>& peers) {
+    for (p::Duration left = time; left > 0s; left -= kInterval) {
+      pass(std::min(left, kInterval));
+      for (const auto peer : peers) {
+        send(peer, p::Heartbeat{});
+        std::erase_if(inboxes_[peer],
+                      [](const p::Message& m) { return std::holds_alternative<p::Heartbeat>(m); });
+      }
+    }
+  }
   /// Time passes, and the broker does not get to run.
   void stall(p::Duration time) { now_ += time; }
   void expire() {
@@ -114,11 +125,15 @@ class Broker {
     send(peer, p::Hello{role, id, incarnation, name, "pc", 7, "0.1.0"});
     return expect<p::Welcome>(peer);
   }
-  void client(std::uint64_t peer) { hello(peer, p::Role::kClient, peer); }
+  void client(std::uint64_t peer) {
+    hello(peer, p::Role::kClient, peer);
+    send(peer, p::KeepJobs{});
+  }
   void worker(std::uint64_t peer, std::uint32_t slots = 1, std::uint64_t window_chunks = 4096,
               std::uint64_t window_bytes = 64 << 20) {
     hello(peer, p::Role::kWorker, peer);
     send(peer, p::WorkerState{slots, window_chunks, window_bytes, false});
+    send(peer, p::Holding{});
     settle();
   }
   /// Opens a job and takes its window.

@@ -195,6 +195,7 @@ TEST_CASE("closing a job tells its workers, and late results of it go nowhere") 
   CHECK(f.broker.scheduler().idle());
   for (const auto& a : f.work) f.broker.finish(2, a);
   f.broker.settle();
+  CHECK(f.broker.expect<p::Revoke>(2).attempts.size() == 8);  // The worker keeps none of them.
   CHECK(f.broker.quiet());
   f.broker.open(1, 2);
   f.broker.submit(1, 2, 0, 20);
@@ -204,15 +205,27 @@ TEST_CASE("closing a job tells its workers, and late results of it go nowhere") 
 
 TEST_CASE("a client that is gone has its jobs closed everywhere") {
   Fixture f(20);
+  p::Duration grace = 0s;
   SECTION("it says BYE") {
     f.broker.send(1, p::Bye{});
   }
-  SECTION("its connection is gone") {
+  SECTION("its connection is gone, and it makes no other") {
     f.broker.event(PeerUnreachable{{1}});
+    grace = SchedulerOptions{}.client_reconnect;
+  }
+  SECTION("it is silent for minutes") {
+    f.broker.pass_alive(5 * kInterval, {2});
+    grace = SchedulerOptions{}.client_grace;
+  }
+  CHECK(f.broker.forgotten(1));
+  if (grace > 0s) {
+    f.broker.pass_alive(grace - 1ms, {2});
+    CHECK_FALSE(f.broker.scheduler().idle());
+    CHECK(f.broker.quiet());
+    f.broker.pass_alive(1ms, {2});
   }
   f.broker.expect<p::CloseJob>(2);
   CHECK(f.broker.scheduler().idle());
-  CHECK(f.broker.forgotten(1));
 }
 
 TEST_CASE("a program that one worker refuses runs on the others") {

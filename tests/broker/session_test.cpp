@@ -47,46 +47,6 @@ TEST_CASE("a HELLO with a lower incarnation is rejected") {
   CHECK(broker.expect<p::Rejected>(1).reason == RejectReason::kOutOfOrder);
 }
 
-TEST_CASE("a client that says HELLO again starts anew: its jobs are closed") {
-  Broker broker;
-  broker.client(1);
-  broker.worker(2);
-  broker.open(1, 1);
-  broker.submit(1, 1, 0, 5);
-  broker.settle();
-  const auto before = broker.assigned(2);
-  REQUIRE(before.size() == 2);
-  broker.hello(1, p::Role::kClient, 1, 2);
-  broker.expect<p::CloseJob>(2);
-  CHECK(broker.scheduler().idle());
-  broker.open(1, 1);
-  broker.submit(1, 1, 0, 1);
-  broker.settle();
-  broker.finish(2, before[0]);  // Of the former session: the same item, another attempt.
-  broker.settle();
-  CHECK(broker.delivered(1).empty());
-  const auto after = broker.assigned(2);
-  REQUIRE(after.size() == 1);
-  broker.finish(2, after[0]);
-  broker.settle();
-  CHECK(broker.delivered(1) == std::vector<p::ItemIndex>{0});
-}
-
-TEST_CASE("a worker that comes back over another connection replaces its old self") {
-  Broker broker;
-  broker.client(1);
-  broker.worker(2);
-  broker.open(1, 1);
-  broker.submit(1, 1, 0, 2);
-  broker.settle();
-  CHECK(broker.assigned(2).size() == 2);
-  broker.hello(9, p::Role::kWorker, 2, 2);
-  CHECK(broker.forgotten(2));
-  broker.send(9, p::WorkerState{1, 10, 1000, false});
-  broker.settle();
-  CHECK(broker.assigned(9).size() == 2);
-}
-
 TEST_CASE("two processes with one id: the second is rejected while the first is alive") {
   Broker broker;
   broker.worker(2);

@@ -162,6 +162,7 @@ TEST_CASE("a chunk goes from a client to a worker and its result back, over sock
   worker.send(hello(p::Role::kWorker, 2));
   worker.expect<p::Welcome>();
   worker.send(p::WorkerState{1, 64, 64 << 20, false});
+  worker.send(p::Holding{});
   p::OpenJob open;
   open.job = {{1}, 1};
   client.send(open);
@@ -240,7 +241,8 @@ TEST_CASE("a peer that does not read is given up, and the others do not notice")
   Peer worker(context, broker.endpoint());
   worker.send(hello(p::Role::kWorker, 2));
   worker.expect<p::Welcome>();
-  worker.send(p::WorkerState{1, 1 << 20, 1ULL << 40, false});  // And reads no more.
+  worker.send(p::WorkerState{1, 1 << 20, 1ULL << 40, false});
+  worker.send(p::Holding{});  // And reads no more.
   client.send(hello(p::Role::kClient, 1));
   client.expect<p::Welcome>();
   Peer observer(context, broker.endpoint());

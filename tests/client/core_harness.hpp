@@ -79,7 +79,18 @@ class Harness {
     none();
     collect([&](Commands& out) { session.step(now, std::move(event), out); });
   }
-  void broker(p::Message message) { feed(BrokerMessage{std::move(message)}); }
+  /// What the client acknowledges is kept in `accepted`, not among the commands.
+  void broker(p::Message message) {
+    feed(BrokerMessage{std::move(message)});
+    std::erase_if(commands, [&](const Command& command) {
+      const auto* send = std::get_if<SendToBroker>(&command);
+      const auto* now_accepted = send ? std::get_if<p::Accepted>(&send->message) : nullptr;
+      if (now_accepted == nullptr) return false;
+      const auto& attempts = now_accepted->attempts;
+      accepted.insert(accepted.end(), attempts.begin(), attempts.end());
+      return true;
+    });
+  }
   void expire() {
     collect([&](Commands& out) { session.expire(now, out); });
   }
@@ -143,6 +154,8 @@ class Harness {
     welcome.workers = 2;
     welcome.slots = 8;
     broker(welcome);
+    kept.clear();
+    for (const auto& job : sent<p::KeepJobs>().jobs) kept.push_back(job.number);
   }
   void in_session() {
     connect();
@@ -199,6 +212,8 @@ class Harness {
   p::TimePoint now{1h};
   Session session;
   std::deque<Command> commands;
+  std::vector<p::AttemptId> accepted;
+  std::vector<std::uint64_t> kept;  ///< The jobs it went on with, by number.
   std::uint64_t sessions = 100;
 
  private:

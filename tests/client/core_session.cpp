@@ -42,6 +42,7 @@ TEST_CASE("HELLO is said again each second, and only the answer to the last one 
   late.incarnation = second.incarnation;
   client.broker(late);
   CHECK(client.session.connected());
+  CHECK(client.sent<p::KeepJobs>().jobs.empty());
   client.take<Connected>();
   client.broker(late);  // A second copy changes nothing.
   client.none();
@@ -235,6 +236,7 @@ TEST_CASE("a job closed without a broker is not opened at the next one") {
   p::Welcome welcome;
   welcome.incarnation = 2;
   client.broker(welcome);
+  CHECK(client.sent<p::KeepJobs>().jobs.empty());
   client.take<Connected>();
   client.none();
 }
@@ -372,6 +374,7 @@ TEST_CASE("short heartbeat intervals do not lengthen connect_timeout") {
   welcome.incarnation = hello.incarnation;
   welcome.heartbeat_interval_ms = 10;
   client.broker(welcome);
+  client.sent<p::KeepJobs>();
   client.take<Connected>();
   client.pass(100ms);
   client.pass(31s);

@@ -206,6 +206,7 @@ void WorkerActor::finish(TaskId id, Task& task) {
     result.busy_ns += static_cast<std::uint64_t>(plan.run_time(item).count());
     plan.answer(item, values, result);
   }
+  world_.note_executed(count);
   auto [layout, bytes] = values.take();
   result.items = {std::move(layout), p::Bytes::own(std::move(bytes))};
   say(id, p::Results{{std::move(result)}});

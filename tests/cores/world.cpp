@@ -16,7 +16,7 @@ namespace achilles::cores {
 namespace {
 
 /// After the last user's program is over: what ran for it ends, closed jobs are forgotten.
-constexpr p::Duration kToRest = 10s;
+constexpr p::Duration kToRest = 60s;
 /// A core that has something to do again and again at one moment never rests.
 constexpr int kTurnsAtOnceMax = 1000;
 
@@ -222,6 +222,10 @@ void World::fault() {
       tell("an idle task process ends");
       return workers_[random.below(workers_.size())]->end_an_idle_task();
   }
+}
+
+void World::restart_broker_at(p::Duration when) {
+  timeline.after(when, [this] { restart_broker(); });
 }
 
 void World::restart_broker() {

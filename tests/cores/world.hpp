@@ -56,6 +56,10 @@ class World {
   void run(p::Duration at_most);
   std::uint64_t delivered() const { return delivered_; }
   std::uint64_t steps() const { return steps_; }
+  /// Items that task processes have run to their end, as often as they did.
+  std::uint64_t executed() const { return executed_; }
+  /// Kills the broker and starts it again after a while, at this moment of the run.
+  void restart_broker_at(p::Duration when);
 
   // ---- for the actors
   Timeline timeline;
@@ -68,6 +72,7 @@ class World {
   }
   void note_step() { ++steps_; }
   void note_delivered(std::uint64_t items) { delivered_ += items; }
+  void note_executed(std::uint64_t items) { executed_ += items; }
 
   /// A new connection; what is under way on the former one is lost.
   void connect(Party& party);
@@ -110,6 +115,7 @@ class World {
   std::map<p::JobId, JobPlan> jobs_;
   std::map<std::pair<p::JobId, p::ItemIndex>, std::uint32_t> crashes_;
   std::uint64_t delivered_ = 0;
+  std::uint64_t executed_ = 0;
   std::uint64_t steps_ = 0;
   std::string story_;  ///< The faults so far, for people.
 };

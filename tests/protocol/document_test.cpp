@@ -86,6 +86,7 @@ TEST_CASE("the document's structures have the fields of the code") {
       {"Chunk", fields_of<Chunk>()},
       {"Assignment", fields_of<Assignment>()},
       {"ChunkResult", fields_of<ChunkResult>()},
+      {"HeldAttempt", fields_of<HeldAttempt>()},
       {"ItemError", fields_of<ItemError>()},
       {"ErrorRecord", fields_of<ErrorRecord>()},
       {"Cause", fields_of<Cause>()},

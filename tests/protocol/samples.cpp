@@ -67,8 +67,8 @@ std::vector<Sample> golden() {
   add("rejected", Rejected{RejectReason::kUnknownSession, "Say HELLO again."});
   add("heartbeat", Heartbeat{session});
   add("bye", Bye{"done"});
-  add("open_job", OpenJob{kJob, program(), {0, 0x123456}, Bytes::copy("captured"), "square", 3});
-  add("open_job_external", OpenJob{kJob, program(), {1, 5}, pattern(kInlineBytes + 1), "λ", 0});
+  add("open_job", OpenJob{kJob, program(), {0, 0x123456}, Bytes::copy("captured"), "square", 3, 0});
+  add("open_job_external", OpenJob{kJob, program(), {1, 5}, pattern(kInlineBytes + 1), "λ", 0, 17});
   add("close_job", CloseJob{kJob});
   add("job_window", JobWindow{kJob, 128, 8U << 20, 32});
   add("submit", Submit{kJob, {{0, uniform(3, 8)}, {3, ragged({0, 1, 300})}, {6, uniform(2, 0)}}});
@@ -77,6 +77,8 @@ std::vector<Sample> golden() {
   add("result_credit", ResultCredit{kJob, 1'000'000, std::nullopt});
   add("result_credit_wanted", ResultCredit{kJob, 1'000'000, 77});
   add("job_failed", JobFailed{kJob, {ErrorKind::kProgramRefused, {}, "", "", 0, 0, "needs X", ""}});
+  add("keep_jobs", KeepJobs{{kJob, {kClient, 300}}});
+  add("accepted", Accepted{{{300}, {301}, {1'000'000}}});
   add("worker_state", WorkerState{8, 4096, 64U << 20, true});
   add("assign",
       Assign{{{kJob, {300}, 1 << 20, {3, uniform(4, 4)}}, {kJob, {301}, 0, {7, ragged({2, 5})}}}});
@@ -87,6 +89,8 @@ std::vector<Sample> golden() {
   add("crashed", Crashed{{300}, 5, crash()});
   add("returned", Returned{{{300}, {301}, {1'000'000}}});
   add("program_refused", ProgramRefused{program(), "needs GLIBCXX_3.4.31, has 3.4.30"});
+  add("holding", Holding{{{kJob, {300}, 3, 4, 0}, {kJob, {301}, 7, 2, 5000}}, false});
+  add("revoke", Revoke{{{300}, {301}}});
   add("need_program", NeedProgram{program(), 3 * kPartBytes});
   add("program_part", ProgramPart{program(), 10, 0, pattern(10)});
   add("task_ready", TaskReady{program(), 0x0123456789abcdef, 4711});

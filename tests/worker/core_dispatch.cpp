@@ -216,6 +216,12 @@ TEST_CASE("result larger than its allowance waits for a grant") {
   h.broker(protocol::Grant{protocol::AttemptId{2}});
   h.settle();
   CHECK(h.results_sent() == Numbers{2});
+  // It is kept until it is accepted: a GRANT asks for it again.
+  h.broker(protocol::Grant{protocol::AttemptId{2}});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{2});
+  CHECK_FALSE(h.agent.idle());
+  h.accept({1, 2, 3});
   CHECK(h.agent.idle());
   h.broker(protocol::Grant{protocol::AttemptId{2}});
   h.settle();
@@ -368,6 +374,7 @@ TEST_CASE("a program that cannot run here is refused once, and again only on a n
   h.noted("no longer knows");
   h.welcome();
   h.sent<protocol::WorkerState>();
+  CHECK(h.holding().empty());
   h.broker(open_job(3, 1));
   h.take<LoadProgram>();
 }

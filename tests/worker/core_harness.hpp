@@ -171,6 +171,20 @@ class Harness {
     connect();
     welcome();
     sent<protocol::WorkerState>();
+    CHECK(holding().empty());
+  }
+  /// What it says that it holds, by number of the attempt.
+  std::vector<std::uint64_t> holding() {
+    std::vector<std::uint64_t> numbers;
+    for (const auto& held : sent<protocol::Holding>().attempts) {
+      numbers.push_back(held.attempt.value);
+    }
+    return numbers;
+  }
+  void accept(std::vector<std::uint64_t> numbers) {
+    protocol::Accepted accepted;
+    for (const auto number : numbers) accepted.attempts.push_back({number});
+    broker(std::move(accepted));
   }
   void open(std::uint64_t job, std::uint8_t program) {
     broker(open_job(job, program));

@@ -1,7 +1,8 @@
 // The worker's core in a made-up world: one seed draws what brokers and task processes do to it.
 //
-// Safety: each attempt is answered once, and nothing is said about an attempt that nobody gave.
-// Then the world heals, and everything that is still wanted must be answered.
+// Safety: each attempt is answered once in a session, and nothing is said about an attempt that
+// nobody gave. What is held when a session ends is told in the next one, and answered there. Then
+// the world heals, and everything that is still wanted must be answered.
 #include <map>
 #include <random>
 #include <set>
@@ -47,6 +48,7 @@ class World {
     protocol::JobId job;
     bool announced = false;
     bool granted = false;
+    std::uint64_t allowance = kAllowance;
   };
 
   static AgentOptions options(std::uint64_t seed) {
@@ -112,6 +114,18 @@ class World {
     }
   }
 
+  /// The worker has said what it holds: the rest is lost, results that were not accepted wait
+  /// again.
+  void hear_holding(protocol::Holding& holding) {
+    for (const auto& held : holding.attempts) {
+      REQUIRE(known_.count(held.attempt) == 1);
+      REQUIRE(known_.at(held.attempt) == held.job);
+      jobs_[held.job] = program_id(static_cast<std::uint8_t>(held.job.number % 3));
+      open_[held.attempt] = {held.job, held.result_cost > 0, false, 0};
+    }
+    if (holding.last) known_.clear();
+  }
+
   void close_attempt(protocol::AttemptId id) {
     REQUIRE(open_.erase(id) == 1);
     ++answered_;
@@ -124,7 +138,9 @@ class World {
     } else if (auto* results = std::get_if<protocol::Results>(&message)) {
       for (auto& result : results->chunks) {
         REQUIRE(open_.count(result.attempt) == 1);
-        REQUIRE((protocol::credit_cost(result) <= kAllowance || open_[result.attempt].granted));
+        const Open& open = open_[result.attempt];
+        REQUIRE((protocol::credit_cost(result) <= open.allowance || open.granted));
+        unaccepted_[result.attempt] = open.job;
         close_attempt(result.attempt);
       }
     } else if (auto* ready = std::get_if<protocol::ResultReady>(&message)) {
@@ -139,6 +155,8 @@ class World {
         return jobs_.count(entry.second.job) == 1 && jobs_.at(entry.second.job) == refused->program;
       });
       refused_.insert(refused->program);
+    } else if (auto* holding = std::get_if<protocol::Holding>(&message)) {
+      hear_holding(*holding);
     } else if (auto* need = std::get_if<protocol::NeedProgram>(&message)) {
       answers_.push_back(BrokerMessage{protocol::ProgramPart{
           need->program, 10, 0, protocol::Bytes::own(std::vector<std::byte>(10))}});
@@ -147,6 +165,9 @@ class World {
 
   void forget_session() {
     session_ = 0;
+    for (const auto& [id, open] : open_) known_[id] = open.job;
+    known_.merge(unaccepted_);
+    unaccepted_.clear();
     open_.clear();
     jobs_.clear();
     refused_.clear();
@@ -158,7 +179,9 @@ class World {
     if (std::exchange(reconnect_, false)) {
       act([&](Commands& out) { agent_.connect(now_, out); });
     }
-    if (session_ == 0) {
+    if (session_ == 0 && faults && chance(70)) {
+      // The broker is away for a while: work goes on.
+    } else if (session_ == 0) {
       session_ = ++last_session_;
       protocol::Welcome welcome;
       welcome.session = protocol::SessionId{session_};
@@ -170,7 +193,8 @@ class World {
     } else {
       say(protocol::Heartbeat{});
     }
-    grant_some(faults ? 20 : 100);
+    if (session_ != 0) grant_some(faults ? 20 : 100);
+    if (session_ != 0) accept_some(faults ? 30 : 100);
     for (auto next = tasks_.begin(); next != tasks_.end();) {
       const TaskId id = (next++)->first;
       disturb_task(id, faults);
@@ -192,6 +216,7 @@ class World {
       }
     } else if (chance(5)) {
       std::erase_if(open_, [&](const auto& entry) { return entry.second.job == job; });
+      std::erase_if(unaccepted_, [&](const auto& entry) { return entry.second == job; });
       jobs_.erase(job);
       say(protocol::CloseJob{job});
     } else if (!refused_.contains(jobs_[job]) && open_.size() < 300) {
@@ -202,6 +227,11 @@ class World {
         assign.chunks.push_back(assignment(number, id.value, 1 + below(3), kAllowance));
       }
       say(std::move(assign));
+    }
+    if (chance(5) && !open_.empty()) {
+      const auto revoked = std::next(open_.begin(), static_cast<long>(below(open_.size())))->first;
+      open_.erase(revoked);
+      say(protocol::Revoke{{revoked}});
     }
     if (chance(1) && chance(30)) {
       forget_session();
@@ -218,6 +248,15 @@ class World {
       if (granted.size() == 20) break;
     }
     for (const auto id : granted) say(protocol::Grant{id});
+  }
+
+  void accept_some(int percent) {
+    protocol::Accepted accepted;
+    for (const auto& [id, job] : unaccepted_) {
+      if (chance(percent)) accepted.attempts.push_back(id);
+    }
+    for (const auto id : accepted.attempts) unaccepted_.erase(id);
+    if (!accepted.attempts.empty()) say(std::move(accepted));
   }
 
   void disturb_task(TaskId id, bool faults) {
@@ -256,6 +295,8 @@ class World {
   std::deque<Event> answers_;
   std::map<TaskId, FakeTask> tasks_;
   std::map<protocol::AttemptId, Open> open_;
+  std::map<protocol::AttemptId, protocol::JobId> unaccepted_;
+  std::map<protocol::AttemptId, protocol::JobId> known_;  ///< Of the session that is over.
   std::map<protocol::JobId, protocol::ProgramId> jobs_;
   std::set<protocol::ProgramId> refused_;
   std::uint64_t session_ = 0;

@@ -31,6 +31,7 @@ TEST_CASE("hello is repeated each second until the newest one is answered") {
   CHECK(state.slots == 1);
   CHECK(state.window_chunks == 1024);
   CHECK_FALSE(state.draining);
+  CHECK(h.holding().empty());
 }
 
 TEST_CASE("heartbeats go out when nothing else did for an interval") {
@@ -42,45 +43,158 @@ TEST_CASE("heartbeats go out when nothing else did for an interval") {
   CHECK(h.sent<protocol::Heartbeat>().session == protocol::SessionId{101});
 }
 
-TEST_CASE("broker lost drops all: busy tasks are killed, idle ones stay warm") {
-  Harness h(2);
-  h.in_session();
-  h.open(1, 1);
-  h.assign({assignment(1, 1), assignment(1, 2), assignment(1, 3)});
-  const TaskId a = h.started();
-  const TaskId b = h.started();
-  h.ready(a);
-  h.told<protocol::OpenJob>(a);
-  CHECK(h.given(a) == Numbers{1});
-  h.ready(b);
-  h.told<protocol::OpenJob>(b);
-  CHECK(h.given(b) == Numbers{2});
-  h.answer(a, {result_of(assignment(1, 1), 5'000'000)});
-  h.settle();
-  CHECK(h.results_sent() == Numbers{1});
-  CHECK(h.given(a) == Numbers{3});
-  h.answer(a, {result_of(assignment(1, 3), 5'000'000)});
+namespace {
+
+/// Attempt 1 sent and not accepted, 2 running in `b`, 3 done and held, 4 waits in the queue.
+struct Busy {
+  Harness h{2};
+  TaskId a;
+  TaskId b;
+  Busy() {
+    h.in_session();
+    h.open(1, 1);
+    h.assign({assignment(1, 1), assignment(1, 2), assignment(1, 3, 1, 10), assignment(1, 4)});
+    a = h.started();
+    b = h.started();
+    h.ready(a);
+    h.told<protocol::OpenJob>(a);
+    CHECK(h.given(a) == Numbers{1});
+    h.ready(b);
+    h.told<protocol::OpenJob>(b);
+    CHECK(h.given(b) == Numbers{2});
+    h.answer(a, {result_of(assignment(1, 1), 5'000'000)});
+    h.settle();
+    CHECK(h.results_sent() == Numbers{1});
+    CHECK(h.given(a) == Numbers{3});
+    h.answer(a, {result_of(assignment(1, 3), 5'000'000)});
+    CHECK(h.sent<protocol::ResultReady>().attempt == protocol::AttemptId{3});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("without a broker the work goes on, and the next one is told all that is here") {
+  Busy busy;
+  Harness& h = busy.h;
   h.pass(5s);
   for (int i = 0; i < 4; ++i) h.sent<protocol::Heartbeat>();
-  CHECK(h.told<protocol::CloseJob>(a).job == job_id(1));
-  const auto end = h.take<EndTask>();
-  CHECK(end.task == b);
-  CHECK(end.kill);
   h.noted("said nothing for 5000 ms");
   h.take<Reconnect>();
+  h.settle();
+  CHECK(h.given(busy.a) == Numbers{4});
+  h.answer(busy.b, {result_of(assignment(1, 2), 5'000'000)});
+  h.settle();
   h.none();
   CHECK_FALSE(h.agent.next_deadline().has_value());
 
-  h.feed(TaskExited{b, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
   h.connect();
   h.welcome();
   h.sent<protocol::WorkerState>();
+  const auto holding = h.sent<protocol::Holding>();
+  REQUIRE(holding.attempts.size() == 4);
+  CHECK(holding.last);
+  const std::vector<bool> done = {true, true, true, false};
+  for (std::size_t i = 0; i < 4; ++i) {
+    INFO(i);
+    CHECK(holding.attempts[i].job == job_id(1));
+    CHECK(holding.attempts[i].attempt == protocol::AttemptId{i + 1});
+    CHECK(holding.attempts[i].count == 1);
+    CHECK((holding.attempts[i].result_cost > 0) == done[i]);
+  }
+  // Allowances were the former session's: nothing leaves unasked.
+  h.answer(busy.a, {result_of(assignment(1, 4), 5'000'000)});
+  CHECK(h.sent<protocol::ResultReady>().attempt == protocol::AttemptId{4});
+  h.broker(protocol::Grant{protocol::AttemptId{1}});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{1});
+  h.broker(protocol::Revoke{{protocol::AttemptId{2}, protocol::AttemptId{3}}});
+  h.broker(protocol::Grant{protocol::AttemptId{4}});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{4});
+  h.accept({1, 4});
   CHECK(h.agent.idle());
-  // The program is still ready and its warm task is used again.
-  h.open(2, 1);
-  h.assign({assignment(2, 10)});
+}
+
+TEST_CASE("a grant ends with its session") {
+  Busy busy;
+  Harness& h = busy.h;
+  h.broker(protocol::Grant{protocol::AttemptId{2}});
+  h.broker(protocol::Grant{protocol::AttemptId{4}});
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, ""});
+  h.noted("no longer knows");
+  h.welcome();
+  h.sent<protocol::WorkerState>();
+  CHECK(h.holding() == Numbers{1, 2, 3, 4});
+  h.settle();
+  CHECK(h.given(busy.a) == Numbers{4});
+  h.answer(busy.b, {result_of(assignment(1, 2), 1000)});
+  h.sent<protocol::ResultReady>();
+}
+
+TEST_CASE("what died while there was no broker is not told to be here") {
+  Busy busy;
+  Harness& h = busy.h;
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, ""});
+  h.noted("no longer knows");
+  const auto hello = h.sent<protocol::Hello>();
+  h.feed(TaskExited{busy.b, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
+  h.noted("ended on item 2000");
+  h.none();
+  protocol::Welcome welcome;
+  welcome.session = {500};
+  welcome.incarnation = hello.incarnation;
+  h.broker(welcome);
+  h.sent<protocol::WorkerState>();
+  CHECK(h.holding() == Numbers{1, 3, 4});
+}
+
+TEST_CASE("jobs without work here are forgotten with their session, and may be opened again") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1)});
+  const TaskId a = h.started();
+  h.ready(a);
   h.told<protocol::OpenJob>(a);
-  CHECK(h.given(a) == Numbers{10});
+  h.given(a);
+  h.answer(a, {result_of(assignment(1, 1), 1000)});
+  h.settle();
+  h.results_sent();
+  h.accept({1});
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, ""});
+  CHECK(h.told<protocol::CloseJob>(a).job == job_id(1));
+  h.noted("no longer knows");
+  h.welcome();
+  h.sent<protocol::WorkerState>();
+  CHECK(h.holding().empty());
+  h.open(1, 1);
+  h.assign({assignment(1, 2)});
+  h.told<protocol::OpenJob>(a);
+  CHECK(h.given(a) == Numbers{2});
+}
+
+TEST_CASE(
+    "a revoked chunk that runs is skipped when its task process is past it, or killed for it") {
+  Busy busy;
+  Harness& h = busy.h;
+  h.broker(protocol::Revoke{{protocol::AttemptId{2}}});
+  h.none();
+  SECTION("it ends in time") {
+    h.answer(busy.b, {result_of(assignment(1, 2), 1000)});
+    h.settle();
+    CHECK(h.given(busy.b) == Numbers{4});
+    h.none();
+  }
+  SECTION("it takes too long") {
+    h.settle();
+    CHECK(h.given(busy.a) == Numbers{4});
+    h.pass(100ms);
+    const auto end = h.take<EndTask>();
+    CHECK(end.task == busy.b);
+    CHECK(end.kill);
+    h.feed(TaskExited{busy.b, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
+    h.none();
+  }
 }
 
 TEST_CASE("a stall of our own extends the broker's lease by the gap") {
@@ -100,27 +214,16 @@ TEST_CASE("a stall of our own extends the broker's lease by the gap") {
   h.take<Reconnect>();
 }
 
-TEST_CASE("an unknown session drops all and says hello at once") {
-  Harness h;
-  h.in_session();
-  h.open(1, 1);
-  h.assign({assignment(1, 1)});
-  const TaskId a = h.started();
-  h.ready(a);
-  h.told<protocol::OpenJob>(a);
-  h.given(a);
+TEST_CASE("an unknown session says hello at once, and keeps what is here") {
+  Busy busy;
+  Harness& h = busy.h;
   h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, "new here"});
-  const auto end = h.take<EndTask>();
-  CHECK(end.kill);
   h.noted("no longer knows");
   h.sent<protocol::Hello>();
   // The answers to our other messages of the old session, and leftovers of it, change nothing.
   h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, "new here"});
   h.broker(protocol::Assign{{assignment(1, 5)}});
-  h.answer(a, {result_of(assignment(1, 1), 1000)});
-  h.settle();
   h.none();
-  CHECK(h.agent.idle());
 }
 
 TEST_CASE("a welcome to another session starts the conversation anew") {
@@ -133,6 +236,7 @@ TEST_CASE("a welcome to another session starts the conversation anew") {
   welcome.incarnation = hello.incarnation;
   h.broker(welcome);
   h.sent<protocol::WorkerState>();
+  CHECK(h.holding().empty());
   h.broker(welcome);
   h.none();
   welcome.session = protocol::SessionId{6};
@@ -225,6 +329,9 @@ TEST_CASE("drain returns unstarted, finishes running, waits for grants, then lea
   h.broker(protocol::Grant{protocol::AttemptId{2}});
   h.settle();
   CHECK(h.results_sent() == Numbers{2});
+  h.none();
+  h.accept({1, 2});
+  h.settle();
   CHECK_FALSE(h.take<EndTask>().kill);
   CHECK_FALSE(h.take<EndTask>().kill);
   h.sent<protocol::Bye>();
@@ -281,6 +388,8 @@ TEST_CASE("a task that dies while draining gives its other chunks back to the br
   CHECK(h.sent<protocol::Returned>().attempts ==
         std::vector{protocol::AttemptId{3}, protocol::AttemptId{4}});
   h.settle();
+  h.none();
+  h.pass_alive(5s);  // Long enough for the client to say that it has the first result.
   h.sent<protocol::Bye>();
   h.take<Leave>();
 }

@@ -118,8 +118,9 @@ TEST_CASE("a program cut off anywhere is refused, never read past its end") {
     const Image cut(image.begin(), image.begin() + static_cast<std::ptrdiff_t>(size));
     REQUIRE(worker::preflight(cut));
   }
-  const Image half(image.begin(), image.begin() + static_cast<std::ptrdiff_t>(image.size() / 8));
-  REQUIRE(worker::preflight(half)->find("cut off") != std::string::npos);
+  // In its code: what the loader reads first is there, the dynamic section behind the code is not.
+  const Image start(image.begin(), image.begin() + (200 << 10));
+  REQUIRE(worker::preflight(start)->find("cut off") != std::string::npos);
 }
 
 TEST_CASE("random damage never crashes") {

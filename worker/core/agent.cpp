@@ -60,7 +60,7 @@ void Agent::connect(protocol::TimePoint now, Commands& out) {
   if (state_->left) return;
   state_->begin(now);
   Turn turn{now, out};
-  state_->drop_everything(turn);
+  state_->end_session(turn);
   state_->link.heard(now);  // From a new connection nothing could be heard before.
   state_->link.say_hello(now, out);
 }
@@ -111,6 +111,7 @@ std::optional<protocol::TimePoint> Agent::next_deadline() const {
     if (deadline && (!earliest || *deadline < *earliest)) earliest = deadline;
   };
   consider(state_->tasks.deadline());
+  consider(state_->leave_by);
   for (const auto& [id, program] : state_->programs.all()) {
     if (program.stage == Program::Stage::kFetching) consider(program.fetch.deadline());
   }
@@ -139,7 +140,7 @@ void Agent::State::begin(protocol::TimePoint now) {
 }
 
 void Agent::State::send(Turn& turn, protocol::Message message) {
-  link.send(turn.now, std::move(message), turn.out);
+  if (link.in_session()) link.send(turn.now, std::move(message), turn.out);
 }
 
 void Agent::State::note(Turn& turn, Note::Level level, std::string text) {
@@ -162,7 +163,9 @@ void Agent::State::on_broker(Turn& turn, protocol::Message& message) {
           [&](protocol::OpenJob& m) { on_open_job(turn, m); },
           [&](protocol::CloseJob& m) { on_close_job(turn, m.job); },
           [&](protocol::Assign& m) { on_assign(turn, m); },
-          [&](protocol::Grant& m) { on_grant(turn, m.attempt); },
+          [&](protocol::Grant& m) { on_grant(m.attempt); },
+          [&](protocol::Accepted& m) { on_accepted(m); },
+          [&](protocol::Revoke& m) { on_revoke(turn, m); },
           [&](protocol::ProgramPart& m) { on_program_part(turn, m); },
           [&](auto&) {
             note(turn, Note::Level::kWarning,
@@ -185,6 +188,26 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
   last_warning.clear();
   send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
                                    options.window_bytes, draining});
+  send_holding(turn);
+  for (auto& [id, program] : programs.all()) {
+    const bool wanted = program.jobs > 0;
+    if (wanted && program.stage == Program::Stage::kUnknown) need_program(turn, program);
+  }
+}
+
+void Agent::State::send_holding(Turn& turn) {
+  protocol::Holding holding;
+  for (const auto& [id, job] : jobs.all()) {
+    for (const Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
+      if (holding.attempts.size() == kHoldingMax) {
+        holding.last = false;
+        send(turn, std::exchange(holding, {}));
+      }
+      holding.attempts.push_back(
+          {id, a->id(), a->assignment.chunk.first, a->items, a->result ? a->result_cost : 0});
+    }
+  }
+  send(turn, std::move(holding));
 }
 
 void Agent::State::on_rejected(Turn& turn, const protocol::Rejected& rejected) {
@@ -203,7 +226,7 @@ void Agent::State::on_rejected(Turn& turn, const protocol::Rejected& rejected) {
                          rejected.reason == RejectReason::kDuplicateId;
   if (!unwelcome || !link.in_session()) return;
   if (draining) return leave(turn, {});
-  drop_everything(turn);
+  end_session(turn);
   link.hello_later(turn.now);
 }
 
@@ -299,7 +322,7 @@ void Agent::State::on_assign(Turn& turn, protocol::Assign& assign) {
   }
 }
 
-void Agent::State::on_grant(Turn&, protocol::AttemptId id) {
+void Agent::State::on_grant(protocol::AttemptId id) {
   Attempt* attempt = attempts.find(id);
   if (attempt == nullptr || attempt->abandoned()) return;
   switch (attempt->place) {
@@ -307,13 +330,42 @@ void Agent::State::on_grant(Turn&, protocol::AttemptId id) {
       attempt->job->program->queue.grant(*attempt);
       break;
     case Attempt::Place::kHeld:
-      outgoing.push_back(held.release(*attempt));
-      attempts.erase(*attempt);
+      held.take(*attempt);
+      deliver(*attempt);
+      break;
+    case Attempt::Place::kSent:
+      outgoing.push_back(*attempt->result);  // It got lost behind the broker.
       break;
     case Attempt::Place::kGiven:
     case Attempt::Place::kNowhere:
       attempt->granted = true;
       break;
+  }
+}
+
+void Agent::State::deliver(Attempt& attempt) {
+  outgoing.push_back(*attempt.result);
+  sent.put(attempt);
+}
+
+void Agent::State::on_accepted(const protocol::Accepted& accepted) {
+  for (const auto id : accepted.attempts) {
+    Attempt* attempt = attempts.find(id);
+    if (attempt != nullptr && attempt->result) drop(*attempt);
+  }
+}
+
+void Agent::State::on_revoke(Turn& turn, const protocol::Revoke& revoke) {
+  for (const auto id : revoke.attempts) {
+    Attempt* attempt = attempts.find(id);
+    if (attempt == nullptr || attempt->abandoned()) continue;
+    if (attempt->place != Attempt::Place::kGiven) {
+      drop(*attempt);
+      continue;
+    }
+    tasks.abandoned(*attempt);
+    attempts.abandon(*attempt);
+    watch_front(turn, *attempt->task);
   }
 }
 
@@ -349,7 +401,13 @@ void Agent::State::send_results(Turn& turn) {
 }
 
 void Agent::State::leave_if_finished(Turn& turn) {
-  if (!draining || attempts.size() > 0) return;
+  const std::size_t unaccepted = sent.chain().size();
+  if (attempts.size() > unaccepted) return leave_by.reset();
+  if (unaccepted > 0) {
+    // Were they lost on their way, somebody would have to run them again.
+    if (!leave_by) leave_by = turn.now + kAcceptedWithin;
+    return;
+  }
   leave(turn, "the worker drained");
 }
 
@@ -364,36 +422,41 @@ void Agent::State::leave(Turn& turn, const std::string& reason) {
   left = true;
 }
 
-void Agent::State::drop_everything(Turn& turn) {
-  for (auto& [id, task] : tasks.all()) {
-    if (task.in_use() && !task.given.empty()) end_task(turn, task, true);
-    while (Attempt* attempt = task.given.front()) drop(*attempt);
-    if (task.stage == Task::Stage::kReady) {
-      for (const protocol::JobId& job : task.known_jobs) {
-        turn.out.push_back(SendToTask{id, protocol::CloseJob{job}});
+void Agent::State::end_session(Turn& turn) {
+  outgoing.clear();
+  while (Attempt* attempt = sent.chain().front()) {
+    sent.take(*attempt);
+    held.put(*attempt);
+  }
+  std::vector<protocol::JobId> finished;
+  for (auto& [id, job] : jobs.all()) {
+    if (job.attempts.empty()) finished.push_back(id);
+    for (Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
+      a->assignment.result_allowance = 0;
+      if (a->place == Attempt::Place::kQueued) {
+        job.program->queue.take_grant_back(*a);
+      } else {
+        a->granted = false;
       }
     }
-    task.known_jobs.clear();
-    task.last_job.reset();
   }
-  for (auto& [id, job] : jobs.all()) {
-    while (Attempt* attempt = job.attempts.front()) drop(*attempt);
-  }
-  jobs.all().clear();
-  outgoing.clear();
+  // Should the next session want them, it opens them again.
+  for (const auto& id : finished) on_close_job(turn, id);
   for (auto next = programs.all().begin(); next != programs.all().end();) {
     Program& program = (next++)->second;
-    program.jobs = 0;
     program.early_deaths = 0;
     program.fetches = 0;
-    if (program.stage != Program::Stage::kReady) program.stage = Program::Stage::kUnknown;
+    // Parts under way are lost with the session; a refusal was told to the broker that is gone.
+    const bool anew =
+        program.stage == Program::Stage::kFetching || program.stage == Program::Stage::kRefused;
+    if (anew) program.stage = Program::Stage::kUnknown;
     programs.forget_if_unused(program);
   }
 }
 
 void Agent::State::lose_session(Turn& turn) {
   if (draining) return leave(turn, {});
-  drop_everything(turn);
+  end_session(turn);
   note(turn, Note::Level::kInfo,
        "The broker no longer knows this worker (was it started again?). Saying HELLO anew.");
   link.say_hello(turn.now, turn.out);
@@ -401,7 +464,7 @@ void Agent::State::lose_session(Turn& turn) {
 
 void Agent::State::lose_connection(Turn& turn, const std::string& reason) {
   if (draining) return leave(turn, {});
-  drop_everything(turn);
+  end_session(turn);
   link.close();
   if (reason != last_warning) {
     last_warning = reason;
@@ -419,6 +482,7 @@ void Agent::State::expire(Turn& turn) {
             std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(silence).count()) +
             " ms.");
   }
+  if (leave_by && *leave_by <= turn.now) return leave(turn, "the worker drained");
   link.expire(turn.now, turn.out);
   while (Task* task = tasks.due(turn.now)) on_task_due(turn, *task);
   if (!link.in_session()) return;

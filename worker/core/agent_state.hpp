@@ -30,6 +30,10 @@ inline constexpr std::uint64_t kAheadBytes = 1ULL << 20;
 inline constexpr std::uint32_t kEarlyDeathsMax = 3;
 /// How often a program is fetched anew when it is gone again from the cache.
 inline constexpr std::uint32_t kFetchesMax = 3;
+/// How long a drained worker waits for its last results to be accepted before it leaves anyway.
+inline constexpr protocol::Duration kAcceptedWithin = std::chrono::seconds(5);
+/// Attempts in one HOLDING.
+inline constexpr std::size_t kHoldingMax = 8192;
 
 /// One call of an entrance: when, and where its commands go.
 struct Turn {
@@ -45,10 +49,13 @@ struct Agent::State {
   ProgramTable programs;
   JobTable jobs;
   AttemptTable attempts;
-  HeldResults held;
+  KeptResults held{Attempt::Place::kHeld};  ///< Wait for a GRANT.
+  KeptResults sent{Attempt::Place::kSent};  ///< Wait to be accepted.
   TaskTable tasks;
   std::vector<protocol::ChunkResult> outgoing;  ///< Leave together at settle.
   bool draining = false;
+  /// A drained worker waits so long for its last results to be accepted.
+  std::optional<protocol::TimePoint> leave_by;
   bool left = false;  ///< After Leave: nothing more is done.
   protocol::TimePoint last_called;
   std::string last_warning;     ///< About the broker: the same one is not noted again and again.
@@ -57,6 +64,7 @@ struct Agent::State {
 
   // agent.cpp: the broker's side.
   void begin(protocol::TimePoint now);
+  /// Whatever is said in a session. Nothing outside of one: the next one begins with HOLDING.
   void send(Turn& turn, protocol::Message message);
   void note(Turn& turn, Note::Level level, std::string text);
   void on_broker(Turn& turn, protocol::Message& message);
@@ -66,13 +74,17 @@ struct Agent::State {
   void on_open_job(Turn& turn, protocol::OpenJob& open);
   void on_close_job(Turn& turn, protocol::JobId id);
   void on_assign(Turn& turn, protocol::Assign& assign);
-  void on_grant(Turn& turn, protocol::AttemptId id);
+  void on_grant(protocol::AttemptId id);
+  void on_accepted(const protocol::Accepted& accepted);
+  void on_revoke(Turn& turn, const protocol::Revoke& revoke);
   void on_drain(Turn& turn);
   void send_results(Turn& turn);
   void leave_if_finished(Turn& turn);
   void leave(Turn& turn, const std::string& reason);
-  /// The session is over: nothing that came in it counts any more. Idle task processes stay.
-  void drop_everything(Turn& turn);
+  /// The session is over, and with it all grants and allowances. What is here stays and goes on:
+  /// the next session begins with a list of it.
+  void end_session(Turn& turn);
+  void send_holding(Turn& turn);
   void lose_session(Turn& turn);
   void lose_connection(Turn& turn, const std::string& reason);
   void expire(Turn& turn);
@@ -87,6 +99,8 @@ struct Agent::State {
   void on_task_message(Turn& turn, TaskId id, protocol::Message& message);
   void on_task_ready(Turn& turn, Task& task, const protocol::TaskReady& ready);
   void on_results(Turn& turn, Task& task, protocol::Results& results);
+  /// REQUIRES: the attempt is nowhere, and finished. It is sent at settle, and kept until accepted.
+  void deliver(Attempt& attempt);
   void on_task_exited(Turn& turn, const TaskExited& exited);
   void on_task_failed_to_start(Turn& turn, const TaskFailedToStart& failed);
   void on_task_due(Turn& turn, Task& task);

@@ -147,13 +147,14 @@ void Agent::State::on_results(Turn& turn, Task& task, protocol::Results& results
     task.has_worked = true;
     attempt->job->note_pace(result.busy_ns, attempt->items);
     const std::uint64_t cost = protocol::credit_cost(result);
+    const std::uint64_t busy_ns = result.busy_ns;
+    attempt->finish(std::move(result), cost);
     if (attempt->granted || cost <= attempt->assignment.result_allowance) {
-      outgoing.push_back(std::move(result));
-      attempts.erase(*attempt);
-      continue;
+      deliver(*attempt);
+    } else {
+      send(turn, protocol::ResultReady{attempt->id(), cost, busy_ns});
+      held.put(*attempt);
     }
-    send(turn, protocol::ResultReady{attempt->id(), cost, result.busy_ns});
-    held.hold(*attempt, std::move(result), cost);
   }
   watch_front(turn, task);
 }
@@ -297,7 +298,10 @@ void Agent::State::drop(Attempt& attempt) {
       tasks.take(attempt);
       break;
     case Attempt::Place::kHeld:
-      held.release(attempt);
+      held.take(attempt);
+      break;
+    case Attempt::Place::kSent:
+      sent.take(attempt);
       break;
     case Attempt::Place::kNowhere:
       break;

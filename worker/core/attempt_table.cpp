@@ -71,20 +71,29 @@ std::size_t AttemptQueue::size(bool only_granted) const {
   return granted_.size() + (only_granted ? 0 : plain_.size());
 }
 
-void HeldResults::hold(Attempt& attempt, protocol::ChunkResult result, std::uint64_t cost) {
-  attempt.place = Attempt::Place::kHeld;
-  attempt.assignment.chunk.items = {};  // The result is here: the inputs are not needed again.
-  attempt.result = std::move(result);
-  attempt.result_cost = cost;
-  chain_.push_back(attempt);
-  bytes_ += cost;
+void AttemptQueue::take_grant_back(Attempt& attempt) {
+  if (!attempt.granted) return;
+  erase(attempt);
+  attempt.granted = false;
+  put_back(attempt);
 }
 
-protocol::ChunkResult HeldResults::release(Attempt& attempt) {
+void Attempt::finish(protocol::ChunkResult done, std::uint64_t cost) {
+  assignment.chunk.items = {};
+  result = std::move(done);
+  result_cost = cost;
+}
+
+void KeptResults::put(Attempt& attempt) {
+  attempt.place = place_;
+  chain_.push_back(attempt);
+  bytes_ += attempt.result_cost;
+}
+
+void KeptResults::take(Attempt& attempt) {
   chain_.erase(attempt);
   bytes_ -= attempt.result_cost;
   attempt.place = Attempt::Place::kNowhere;
-  return std::move(*attempt.result);
 }
 
 }  // namespace achilles::worker

@@ -1,12 +1,11 @@
-// The attempts this worker has been assigned and has not answered yet, and where each of them is.
+// The attempts this worker has been assigned and need not forget yet, and where each of them is.
 //
 // Invariants:
-//  1. An attempt is in exactly one place: a program's queue, a task process, or the shelf of
-//  results
-//     that wait for a GRANT.
-//  2. An attempt whose job was closed is only ever in a task process (`job` is null there): it
-//  stays
-//     until the task process says that it is past it, or is gone.
+//  1. An attempt is in exactly one place: a program's queue, a task process, the shelf of results
+//     that wait for a GRANT, or that of results that were sent and are not accepted yet.
+//  2. An attempt whose job was closed, or that was revoked, is only ever in a task process (`job`
+//  is
+//     null there): it stays until the task process says that it is past it, or is gone.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +21,10 @@ struct Job;
 struct Task;
 
 struct Attempt {
-  enum class Place : std::uint8_t { kNowhere, kQueued, kGiven, kHeld };
+  enum class Place : std::uint8_t { kNowhere, kQueued, kGiven, kHeld, kSent };
 
   protocol::Assignment assignment;
-  Job* job = nullptr;    ///< Null once the job is closed: nobody wants the result.
+  Job* job = nullptr;    ///< Null once nobody wants the result.
   Task* task = nullptr;  ///< Where it was given to.
   Place place = Place::kNowhere;
   bool granted = false;
@@ -34,7 +33,7 @@ struct Attempt {
   std::uint64_t bytes = 0;
   /// Expected time in the task process it was given to; nothing when the job's pace was not known.
   std::optional<std::int64_t> expected_ns;
-  std::optional<protocol::ChunkResult> result;  ///< While held.
+  std::optional<protocol::ChunkResult> result;  ///< Once it is done.
   std::uint64_t result_cost = 0;
 
   Link<Attempt> place_link;
@@ -42,6 +41,8 @@ struct Attempt {
 
   protocol::AttemptId id() const { return assignment.attempt; }
   bool abandoned() const { return job == nullptr; }
+  /// The result is here: the inputs are not needed again.
+  void finish(protocol::ChunkResult done, std::uint64_t cost);
 };
 
 using PlaceChain = Chain<Attempt, &Attempt::place_link>;
@@ -52,7 +53,7 @@ class AttemptTable {
   Attempt* find(protocol::AttemptId id);
   /// Nothing when the attempt is already here. It is in its job's chain, and nowhere yet.
   Attempt* add(protocol::Assignment assignment, Job& job);
-  /// The job is closed, but the attempt is in a task process that cannot give it back.
+  /// Nobody wants it any more, but it is in a task process that cannot give it back.
   void abandon(Attempt& attempt);
   /// REQUIRES: the attempt is nowhere.
   void erase(Attempt& attempt);
@@ -72,6 +73,8 @@ class AttemptQueue {
   void erase(Attempt& attempt);
   /// Moves a queued attempt behind the other granted ones.
   void grant(Attempt& attempt);
+  /// Back among the others.
+  void take_grant_back(Attempt& attempt);
   /// Who is next, when only granted ones may begin or when all may.
   Attempt* front(bool only_granted) const;
   std::size_t size(bool only_granted) const;
@@ -84,16 +87,19 @@ class AttemptQueue {
   PlaceChain plain_;
 };
 
-/// Finished results that are larger than their allowance and wait for a GRANT.
-class HeldResults {
+/// Results of finished attempts: those that wait for a GRANT, or those that wait to be accepted.
+class KeptResults {
  public:
-  void hold(Attempt& attempt, protocol::ChunkResult result, std::uint64_t cost);
-  /// The attempt is nowhere afterwards; its result is handed over.
-  protocol::ChunkResult release(Attempt& attempt);
+  explicit KeptResults(Attempt::Place place) : place_(place) {}
+  /// REQUIRES: the attempt is nowhere, and finished.
+  void put(Attempt& attempt);
+  /// The attempt is nowhere afterwards.
+  void take(Attempt& attempt);
   std::uint64_t bytes() const { return bytes_; }
   const PlaceChain& chain() const { return chain_; }
 
  private:
+  Attempt::Place place_;
   PlaceChain chain_;
   std::uint64_t bytes_ = 0;
 };

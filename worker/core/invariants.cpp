@@ -62,6 +62,16 @@ void check_task(const Task& task) {
           "a starting task has a deadline");
 }
 
+void check_kept(const KeptResults& kept, Attempt::Place place) {
+  std::uint64_t bytes = 0;
+  for (const Attempt* a = kept.chain().front(); a != nullptr; a = PlaceChain::after(*a)) {
+    require(a->place == place && a->result.has_value(), "what is kept has a result");
+    require(a->job != nullptr, "only results of open jobs are kept");
+    bytes += a->result_cost;
+  }
+  require(bytes == kept.bytes(), "a shelf's bytes are the sum of its results");
+}
+
 }  // namespace
 
 void Agent::State::check_invariants() const {
@@ -100,15 +110,10 @@ void Agent::State::check_invariants() const {
   require(in_use == tasks.in_use(), "tasks in use are counted");
   require(in_use <= options.slots, "no more tasks are in use than there are slots");
 
-  std::uint64_t held_bytes = 0;
-  for (const Attempt* a = held.chain().front(); a != nullptr; a = PlaceChain::after(*a)) {
-    require(a->place == Attempt::Place::kHeld && a->result.has_value(),
-            "what is held has a result");
-    require(!a->granted && a->job != nullptr, "only wanted results without a grant are held");
-    held_bytes += a->result_cost;
-  }
-  require(held_bytes == held.bytes(), "held bytes are the sum of the held results");
-  placed += held.chain().size();
+  check_kept(held, Attempt::Place::kHeld);
+  check_kept(sent, Attempt::Place::kSent);
+  require(link.in_session() || left || sent.chain().empty(), "outside a session nothing counts as sent");
+  placed += held.chain().size() + sent.chain().size();
   require(placed == attempts.size(), "each attempt is in exactly one place");
 
   std::size_t of_jobs = 0;
