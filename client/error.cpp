@@ -35,6 +35,9 @@ std::string describe(const RemoteError::Details& d) {
   std::string text = item + " was given up: the task process died on it " +
                      std::to_string(d.attempts) + (d.attempts == 1 ? " time" : " times") +
                      ", last with " + d.ending + where(d);
+  for (std::size_t i = 0; i + 1 < d.deaths.size(); ++i) {
+    text += (i == 0 ? "; before: " : "; ") + d.deaths[i];
+  }
   if (!d.stderr_tail.empty()) text += "; it last wrote: " + d.stderr_tail;
   return text + "; run the function on this item alone under a debugger";
 }

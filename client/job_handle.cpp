@@ -37,6 +37,7 @@ RemoteError::Details details_of(const protocol::ItemError& item, protocol::JobId
   details.attempts = item.error.attempts;
   details.ending = item.error.detail;
   details.stderr_tail = item.error.stderr_tail;
+  details.deaths = item.error.deaths;
   return details;
 }
 

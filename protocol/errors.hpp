@@ -39,6 +39,9 @@ struct ErrorRecord {
   std::uint32_t attempts = 0;  ///< kTaskCrashed: how many task processes died.
   std::string detail;          ///< kTaskCrashed: how it ended ("signal 9 (Killed)"). Refusals: why.
   std::string stderr_tail;  ///< The last lines the task process wrote to stderr, if they were kept.
+  /// kTaskCrashed: each death in turn, for people: "signal 9 (Killed) at worker n3 on node3, pid
+  /// 7".
+  std::vector<std::string> deaths;
   bool operator==(const ErrorRecord&) const = default;
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -50,6 +53,7 @@ struct ErrorRecord {
     visit("attempts", self.attempts);
     visit("detail", self.detail);
     visit("stderr_tail", self.stderr_tail);
+    visit("deaths", self.deaths);
   }
 };
 

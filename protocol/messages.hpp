@@ -552,7 +552,7 @@ struct WorkerStatus {
   std::uint64_t running_chunks = 0;  ///< Assigned to it, unfinished.
   std::uint64_t done_chunks = 0;
   std::uint64_t crashes = 0;
-  std::string state;  ///< "ready", "suspect", "draining".
+  std::string state;  ///< "ready", "suspect", "draining", "quarantined".
   bool operator==(const WorkerStatus&) const = default;
   template <class Self, class Visit>
   static void fields(Self& m, Visit&& visit) {

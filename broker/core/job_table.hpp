@@ -16,6 +16,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "protocol/limits.hpp"
 #include "protocol/messages.hpp"
@@ -45,6 +47,13 @@ class MovingAverage {
   bool known_ = false;
 };
 
+/// Of task processes, on one item.
+struct Deaths {
+  std::uint32_t count = 0;
+  std::vector<std::string> told;            ///< For people.
+  std::vector<protocol::WorkerId> workers;  ///< Where; others are tried first.
+};
+
 struct Job {
   protocol::OpenJob open;
   bool known = false;     ///< `open` is what a client said. Else only its number is known.
@@ -56,7 +65,7 @@ struct Job {
   std::map<protocol::ItemIndex, protocol::AttemptId> waiting;
   std::set<protocol::AttemptId> delivered;  ///< Their results are to be accepted by the client.
   std::set<protocol::WorkerId> workers;     ///< Those that were told of the job.
-  std::map<protocol::ItemIndex, std::uint32_t> deaths;
+  std::map<protocol::ItemIndex, Deaths> deaths;
 
   std::uint64_t queued_bytes = 0;
   std::uint64_t queued_items = 0;

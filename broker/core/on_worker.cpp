@@ -19,6 +19,11 @@ namespace {
 constexpr std::chrono::seconds kRefusalGrace{30};
 
 constexpr std::size_t kRefusalBytesMax = 1024;
+/// Of each death of a task process, as it is told to the client.
+constexpr std::size_t kDeathBytesMax = 256;
+constexpr std::size_t kDeathsToldMax = 16;
+/// After so many deaths and no success in between a worker is quarantined.
+constexpr std::uint32_t kCrashesToQuarantine = 5;
 
 bool errors_fit(const protocol::ChunkResult& result) {
   for (std::size_t i = 0; i < result.errors.size(); ++i) {
@@ -134,6 +139,12 @@ void Scheduler::State::on_results(Peer& peer, protocol::Results&& results) {
   for (auto& result : results.chunks) on_result(peer, worker, std::move(result));
 }
 
+void Scheduler::State::note_success(Worker& worker) {
+  ++worker.done_chunks;
+  worker.crashes_in_a_row = 0;
+  worker.quarantines = 0;
+}
+
 void Scheduler::State::on_result(Peer& peer, Worker& worker, protocol::ChunkResult&& result) {
   const AttemptId id = result.attempt;
   Attempt* attempt = attempt_of(worker, id);
@@ -158,7 +169,7 @@ void Scheduler::State::on_result(Peer& peer, Worker& worker, protocol::ChunkResu
   const std::uint64_t cost = credit_cost(result);
   if (attempt->at_work()) {
     job.learn(attempt->count(), result.busy_ns, cost);
-    ++worker.done_chunks;
+    note_success(worker);
   }
   if (attempt->unsubmitted) {
     // The client is away. The worker keeps the result until it is asked for it again.
@@ -178,7 +189,7 @@ void Scheduler::State::on_result_ready(Peer& peer, const protocol::ResultReady& 
   if (!attempt->at_work()) return;
   Job& job = *jobs.find(attempt->job);
   job.learn(attempt->count(), ready_result.busy_ns, ready_result.bytes);
-  ++worker.done_chunks;
+  note_success(worker);
   const bool held_before = worker.held_bytes > 0;
   announce(job, ready_result.attempt, *attempt, ready_result.bytes);
   if (held_before) return;
@@ -198,31 +209,38 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
     requeue(crashed.attempt);
     return;
   }
-  ++worker.crashes;
+  note_crash(worker);
   const Attempt died = release(crashed.attempt);
   const protocol::Chunk& chunk = died.chunk;
   Job& job = *jobs.find(died.job);
+  if (crashed.error.worker.empty()) crashed.error.worker = worker.name;
+  if (crashed.error.host.empty()) crashed.error.host = worker.host;
+  Deaths& deaths = job.deaths[crashed.item];
+  if (std::ranges::find(deaths.workers, worker.id) == deaths.workers.end()) {
+    deaths.workers.push_back(worker.id);
+  }
+  if (deaths.told.size() == kDeathsToldMax) deaths.told.erase(deaths.told.begin());
+  deaths.told.push_back(clipped(crashed.error.detail, kDeathBytesMax) + " at worker " +
+                        crashed.error.worker + " on " + crashed.error.host + ", pid " +
+                        std::to_string(crashed.error.pid));
   if (died.unsubmitted) {
     // The client has the inputs, and submits them again. The death that decides is one that it can
     // be told of at once.
-    std::uint32_t& deaths = job.deaths[crashed.item];
-    if (deaths + 1 < job.crash_limit()) ++deaths;
+    if (deaths.count + 1 < job.crash_limit()) ++deaths.count;
     return;
   }
   const std::uint64_t before = crashed.item - first;
   const std::uint64_t after = chunk.items.count() - before - 1;
   if (before > 0) job.enqueue({first, slice(chunk.items, 0, before)});
   if (after > 0) job.enqueue({crashed.item + 1, slice(chunk.items, before + 1, after)});
-  const std::uint32_t deaths = ++job.deaths[crashed.item];
-  if (deaths < job.crash_limit()) {
+  if (++deaths.count < job.crash_limit()) {
     job.enqueue({crashed.item, slice(chunk.items, before, 1)});
     ++job.requeued_chunks;
     return;
   }
   crashed.error.kind = ErrorKind::kTaskCrashed;
-  crashed.error.attempts = deaths;
-  if (crashed.error.worker.empty()) crashed.error.worker = worker.name;
-  if (crashed.error.host.empty()) crashed.error.host = worker.host;
+  crashed.error.attempts = deaths.count;
+  crashed.error.deaths = std::move(deaths.told);
   protocol::ChunkResult result;
   result.job = job.id();
   result.attempt = crashed.attempt;
@@ -230,6 +248,27 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   result.items.layout.count = 1;
   result.errors.push_back({crashed.item, std::move(crashed.error)});
   send_result(job, std::move(result));
+}
+
+void Scheduler::State::note_crash(Worker& worker) {
+  ++worker.crashes;
+  ++worker.crashes_in_a_row;
+  if (worker.crashes_in_a_row < kCrashesToQuarantine || worker.quarantined_until) return;
+  // Only where others fare better: a function that crashes everywhere is no worker's fault.
+  const bool others_work = std::ranges::any_of(workers.all(), [&](const auto& entry) {
+    const Worker& other = entry.second;
+    return other.id != worker.id && other.slots > 0 && !other.draining && !other.suspect &&
+           !other.awaited && other.crashes_in_a_row == 0 && other.done_chunks > 0;
+  });
+  if (!others_work) return;
+  const auto time = workers.quarantine(worker, last_call);
+  note(Note::Level::kWarning,
+       "Worker " + worker.name + "@" + worker.host + " gets no work for " +
+           std::to_string(time / std::chrono::seconds(1)) + " s: its last " +
+           std::to_string(worker.crashes_in_a_row) +
+           " task processes died, those of other workers do not. Check that machine: memory, "
+           "libraries, processor.");
+  touch(worker);
 }
 
 void Scheduler::State::on_returned(Peer& peer, const protocol::Returned& returned) {

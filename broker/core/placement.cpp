@@ -89,6 +89,16 @@ bool Scheduler::State::may_run(const Job& job, const Job::Next& next) const {
   return next.wanted || job.has_credit_for(job.allowance_bytes(next.chunk->items.count()));
 }
 
+Worker* Scheduler::State::worker_for(const Job& job, const Job::Next& next) {
+  if (!job.deaths.empty() && next.chunk->items.count() == 1) {
+    const auto at = job.deaths.find(next.chunk->first);
+    if (at != job.deaths.end()) {
+      if (Worker* other = workers.best_for(job.open.program, at->second.workers)) return other;
+    }
+  }
+  return workers.best_for(job.open.program);
+}
+
 void Scheduler::State::place_chunks() {
   std::vector<JobId> set_aside;  // No worker with room takes their program.
   while (!ready.empty() && workers.any_room()) {
@@ -98,7 +108,7 @@ void Scheduler::State::place_chunks() {
       ready.remove(job.id());  // Whatever changes this touches the job.
       continue;
     }
-    Worker* worker = workers.best_for(job.open.program);
+    Worker* worker = worker_for(job, next);
     if (worker == nullptr) {
       set_aside.push_back(job.id());
       ready.remove(job.id());

@@ -97,6 +97,7 @@ void Scheduler::expire(TimePoint now, Commands& out) {
     state_->look_after(*state_->peers.find(*due));
   }
   while (const auto client = state_->clients.due(now)) state_->end_client(*client);
+  while (Worker* worker = state_->workers.release_from_quarantine(now)) state_->touch(*worker);
   if (state_->recovery_due() <= now) state_->stop_withholding();
   if (state_->refusals_due && *state_->refusals_due <= now) {
     state_->refusals_due.reset();
@@ -116,6 +117,7 @@ std::optional<TimePoint> Scheduler::next_deadline() const {
   };
   consider(state_->refusals_due);
   consider(state_->clients.next_due());
+  consider(state_->workers.next_release());
   if (!state_->withheld.empty()) consider(state_->recovery_due());
   return next;
 }
@@ -373,6 +375,15 @@ void Scheduler::State::touch(Worker& worker) {
   touched_workers.push_back(worker.id);
 }
 
+namespace {
+const char* state_name(const Worker& worker) {
+  if (worker.suspect) return "suspect";
+  if (worker.draining) return "draining";
+  if (worker.quarantined_until) return "quarantined";
+  return "ready";
+}
+}  // namespace
+
 void Scheduler::State::on_status_request(Peer& peer) {
   protocol::StatusReply reply;
   reply.boot = options.boot;
@@ -394,9 +405,7 @@ void Scheduler::State::on_status_request(Peer& peer) {
                              .running_chunks = worker.attempts.size() - worker.unaccepted,
                              .done_chunks = worker.done_chunks,
                              .crashes = worker.crashes,
-                             .state = worker.suspect    ? "suspect"
-                                      : worker.draining ? "draining"
-                                                        : "ready"});
+                             .state = state_name(worker)});
   }
   for (const auto& [id, job] : jobs.all()) {
     if (reply.jobs.size() == kStatusEntriesMax) break;

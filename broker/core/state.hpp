@@ -161,6 +161,9 @@ struct Scheduler::State {
   void on_result(Peer& peer, Worker& worker, protocol::ChunkResult&& result);
   void on_result_ready(Peer& peer, const protocol::ResultReady& ready);
   void on_crashed(Peer& peer, protocol::Crashed&& crashed);
+  /// A worker on which everything dies, while it does not elsewhere, gets nothing for a while.
+  void note_crash(Worker& worker);
+  void note_success(Worker& worker);
   void on_returned(Peer& peer, const protocol::Returned& returned);
   void on_program_refused(Peer& peer, const protocol::ProgramRefused& refused);
   void on_need_program(Peer& peer, const protocol::NeedProgram& need);
@@ -193,6 +196,8 @@ struct Scheduler::State {
   void place_chunks();
   void place_urgent_chunks();
   bool may_run(const Job& job, const Job::Next& next) const;
+  /// The worker with room for the job's next chunk; an item that died goes elsewhere if it can.
+  Worker* worker_for(const Job& job, const Job::Next& next);
   void assign(Job& job, Worker& worker, bool grant_it);
   void flush_workers();
   void flush(Worker& worker);

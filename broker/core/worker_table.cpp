@@ -11,7 +11,7 @@ using protocol::ProgramId;
 using protocol::WorkerId;
 
 bool Worker::has_room() const {
-  if (slots == 0 || draining || suspect || awaited) return false;
+  if (!active()) return false;
   if (running >= window_chunks || running_bytes >= window_bytes) return false;
   if (running < kChunksPerSlotMin * slots) return true;
   return budget_ns < kAheadNsPerSlot * slots && running < kAheadChunksPerSlotMax * slots;
@@ -45,6 +45,7 @@ void WorkerTable::remove(WorkerId id) {
   if (Worker* worker = find(id)) {
     if (worker->listed) candidates_.erase({worker->load, id});
     holding_.erase(id);
+    if (worker->quarantined_until) quarantined_.erase({*worker->quarantined_until, id});
     workers_.erase(id);
   }
 }
@@ -113,8 +114,9 @@ void WorkerTable::relist(Worker& worker) {
   if (worker.listed) candidates_.insert({worker.load, worker.id});
 }
 
-Worker* WorkerTable::best_for(const ProgramId& program) {
+Worker* WorkerTable::best_for(const ProgramId& program, const std::vector<WorkerId>& but_not) {
   for (const auto& [load, id] : candidates_) {
+    if (std::ranges::find(but_not, id) != but_not.end()) continue;
     Worker* worker = find(id);
     if (worker->takes(program)) return worker;
   }
@@ -129,6 +131,28 @@ Worker* WorkerTable::best_holding(const ProgramId& program) {
     if (best == nullptr || worker->load_now() < best->load_now()) best = worker;
   }
   return best;
+}
+
+protocol::Duration WorkerTable::quarantine(Worker& worker, protocol::TimePoint now) {
+  const protocol::Duration time =
+      std::min(kQuarantineMax, kQuarantine * (1U << std::min(worker.quarantines++, 10U)));
+  if (worker.quarantined_until) quarantined_.erase({*worker.quarantined_until, worker.id});
+  worker.quarantined_until = now + time;
+  quarantined_.insert({now + time, worker.id});
+  return time;
+}
+
+std::optional<protocol::TimePoint> WorkerTable::next_release() const {
+  if (quarantined_.empty()) return std::nullopt;
+  return quarantined_.begin()->first;
+}
+
+Worker* WorkerTable::release_from_quarantine(protocol::TimePoint now) {
+  if (quarantined_.empty() || quarantined_.begin()->first > now) return nullptr;
+  Worker* worker = find(quarantined_.begin()->second);
+  quarantined_.erase(quarantined_.begin());
+  worker->quarantined_until.reset();
+  return worker;
 }
 
 std::uint32_t WorkerTable::slots() const {

@@ -12,6 +12,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "broker/core/attempt_table.hpp"
 #include "broker/core/events.hpp"
 #include "protocol/messages.hpp"
+#include "protocol/time.hpp"
 
 namespace achilles::broker {
 
@@ -27,6 +29,9 @@ inline constexpr std::uint64_t kAheadNsPerSlot = 4'000'000;
 inline constexpr std::uint64_t kAheadChunksPerSlotMax = 1024;
 /// Always sent: one that runs and one that is at hand when it ends.
 inline constexpr std::uint64_t kChunksPerSlotMin = 2;
+/// Of a worker on which everything dies; twice as long each time in a row.
+inline constexpr protocol::Duration kQuarantine = std::chrono::seconds(30);
+inline constexpr protocol::Duration kQuarantineMax = std::chrono::minutes(10);
 /// A worker that claims more is not believed.
 inline constexpr std::uint32_t kSlotsPerWorkerMax = 1U << 16;
 
@@ -62,6 +67,9 @@ struct Worker {
   std::uint64_t unaccepted = 0;  ///< Attempts whose results were delivered and not accepted yet.
   std::uint64_t done_chunks = 0;
   std::uint64_t crashes = 0;
+  std::uint32_t crashes_in_a_row = 0;
+  std::uint32_t quarantines = 0;  ///< In a row.
+  std::optional<protocol::TimePoint> quarantined_until;
 
   std::vector<protocol::Assignment> outbox;   ///< settle sends it as one ASSIGN.
   std::vector<protocol::AttemptId> grants;    ///< settle sends them after it,
@@ -71,9 +79,12 @@ struct Worker {
   bool listed = false;  ///< Among the candidates, under `load`.
   Load load;
 
+  /// It gets chunks at all.
+  bool active() const {
+    return slots > 0 && !draining && !suspect && !awaited && !quarantined_until;
+  }
   bool takes(const protocol::ProgramId& program) const {
-    return slots > 0 && !draining && !suspect && !awaited &&
-           (refused.empty() || !refused.contains(program));
+    return active() && (refused.empty() || !refused.contains(program));
   }
   bool has_news() const {
     return !outbox.empty() || !grants.empty() || !accepted.empty() || !revoked.empty();
@@ -104,11 +115,18 @@ class WorkerTable {
   /// Lists the worker under its load of now, or not at all when it has no room.
   void relist(Worker& worker);
   /// The least loaded worker with room that takes the program.
-  Worker* best_for(const protocol::ProgramId& program);
+  Worker* best_for(const protocol::ProgramId& program,
+                   const std::vector<protocol::WorkerId>& but_not = {});
   /// The least loaded of those that hold results back, whether it has room or not.
   Worker* best_holding(const protocol::ProgramId& program);
   bool any_room() const { return !candidates_.empty(); }
   bool any_holding() const { return !holding_.empty(); }
+
+  /// No chunks for a while, longer each time in a row. Answers for how long.
+  protocol::Duration quarantine(Worker& worker, protocol::TimePoint now);
+  std::optional<protocol::TimePoint> next_release() const;
+  /// A worker whose quarantine is over by now; it may get chunks again.
+  Worker* release_from_quarantine(protocol::TimePoint now);
 
   /// Slots that may get chunks.
   std::uint32_t slots() const;
@@ -124,6 +142,7 @@ class WorkerTable {
   std::map<protocol::WorkerId, Worker> workers_;
   std::set<std::pair<Load, protocol::WorkerId>> candidates_;
   std::set<protocol::WorkerId> holding_;
+  std::set<std::pair<protocol::TimePoint, protocol::WorkerId>> quarantined_;
 };
 
 }  // namespace achilles::broker

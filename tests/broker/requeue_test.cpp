@@ -18,12 +18,13 @@ struct Fixture {
     broker.settle();
     work = broker.assigned(2);
   }
-  void crash(const p::Assignment& a, p::ItemIndex item) {
+  void crash(const p::Assignment& a, p::ItemIndex item, std::uint64_t worker = 2) {
     p::ErrorRecord error;
     error.kind = p::ErrorKind::kTaskCrashed;
     error.detail = "signal 9 (Killed)";
     error.stderr_tail = "last words";
-    broker.send(2, p::Crashed{a.attempt, item, error});
+    error.pid = 70;
+    broker.send(worker, p::Crashed{a.attempt, item, error});
     broker.settle();
   }
   Broker broker;
@@ -286,4 +287,102 @@ TEST_CASE("when the only able worker leaves, the job waits a while for it to com
     live(11s);
     CHECK(f.broker.scheduler().idle());
   }
+}
+
+TEST_CASE(
+    "an item on which a task process died is tried elsewhere first, and its deaths are told") {
+  Fixture f(1);
+  REQUIRE(f.work.size() == 1);
+  f.broker.worker(3);
+  f.crash(f.work[0], 0, 2);
+  auto again = f.broker.assigned(3);
+  REQUIRE(again.size() == 1);
+  f.crash(again[0], 0, 3);
+  // It died everywhere: anywhere, then.
+  again = f.broker.assigned(2);
+  const bool at_two = !again.empty();
+  if (!at_two) again = f.broker.assigned(3);
+  REQUIRE(again.size() == 1);
+  f.crash(again[0], 0, at_two ? 2 : 3);
+  f.broker.expect<p::JobWindow>(1);
+  const auto results = f.broker.expect<p::Results>(1);
+  const auto& error = results.chunks.at(0).errors.at(0).error;
+  CHECK(error.attempts == 3);
+  REQUIRE(error.deaths.size() == 3);
+  CHECK(error.deaths[0] == "signal 9 (Killed) at worker n2 on pc, pid 70");
+  CHECK(error.deaths[1] == "signal 9 (Killed) at worker n3 on pc, pid 70");
+}
+
+namespace {
+
+std::string state_of(Broker& broker, std::uint64_t worker, std::uint64_t observer = 99) {
+  broker.send(observer, p::StatusRequest{});
+  for (const auto& status : broker.expect<p::StatusReply>(observer).workers) {
+    if (status.id.value == worker) return status.state;
+  }
+  return "absent";
+}
+
+}  // namespace
+
+TEST_CASE("a worker on which everything dies is quarantined while others fare better") {
+  Fixture f(200, 1, 1);
+  const bool others_work = GENERATE(true, false);
+  INFO("others work: " << others_work);
+  f.broker.worker(3, 1);
+  auto elsewhere = f.broker.assigned(3);
+  REQUIRE_FALSE(elsewhere.empty());
+  if (others_work) {
+    f.broker.finish(3, elsewhere[0]);
+    f.broker.settle();
+  } else {
+    f.crash(elsewhere[0], elsewhere[0].chunk.first, 3);
+  }
+  auto here = f.work;
+  for (int death = 0; death < 5; ++death) {
+    REQUIRE_FALSE(here.empty());
+    const auto died = here.front();
+    here.erase(here.begin());
+    CHECK(state_of(f.broker, 2) == "ready");
+    f.crash(died, died.chunk.first, 2);
+    for (const auto& a : f.broker.assigned(2)) here.push_back(a);
+  }
+  if (!others_work) {
+    CHECK(state_of(f.broker, 2) == "ready");
+    CHECK_FALSE(here.empty());
+    return;
+  }
+  CHECK(state_of(f.broker, 2) == "quarantined");
+  for (const auto& a : here) f.crash(a, a.chunk.first, 2);
+  CHECK(f.broker.assigned(2).empty());
+  // Half a minute later it gets another chance; one more death, and it waits twice as long.
+  f.broker.pass_alive(29s, {1, 2, 3});
+  CHECK(f.broker.assigned(2).empty());
+  f.broker.pass_alive(31s, {1, 2, 3});
+  here = f.broker.assigned(2);
+  REQUIRE_FALSE(here.empty());
+  f.crash(here[0], here[0].chunk.first, 2);
+  CHECK(state_of(f.broker, 2, 98) == "quarantined");
+}
+
+TEST_CASE("a success in between is no series of deaths") {
+  Fixture f(200, 1, 1);
+  f.broker.worker(3, 1);
+  const auto elsewhere = f.broker.assigned(3);
+  f.broker.finish(3, elsewhere.at(0));
+  f.broker.settle();
+  auto here = f.work;
+  for (int turn = 0; turn < 20; ++turn) {
+    REQUIRE_FALSE(here.empty());
+    const auto done = here.front();
+    here.erase(here.begin());
+    if (turn % 4 == 3) {
+      f.broker.finish(2, done);
+      f.broker.settle();
+    } else {
+      f.crash(done, done.chunk.first, 2);
+    }
+    for (const auto& a : f.broker.assigned(2)) here.push_back(a);
+  }
+  CHECK(state_of(f.broker, 2) == "ready");
 }

@@ -331,7 +331,7 @@ TEST_CASE("errors of a chunk's items must be its own, in order, and without a va
     out.varint(indices.size());
     for (const auto index : indices) {
       out.varint(index);
-      for (int i = 0; i < 8; ++i) out.u8(0);
+      for (int i = 0; i < 9; ++i) out.u8(0);  // An empty ErrorRecord.
     }
     return decode(Frames{std::move(out).take()});
   };
@@ -364,7 +364,7 @@ TEST_CASE("texts of errors that are too long are cut between characters, and onc
   std::string what;
   while (what.size() < 2 * kMaxTextBytes) what += "größer ";
   const Message crashed =
-      Crashed{{1}, 2, {ErrorKind::kUserException, {{"T", what}}, "", "", 0, 0, what, ""}};
+      Crashed{{1}, 2, {ErrorKind::kUserException, {{"T", what}}, "", "", 0, 0, what, "", {}}};
   const Message once = message_of(encode(crashed));
   const std::string& cut = std::get<Crashed>(once).error.causes[0].what;
   CHECK(cut.size() <= kMaxTextBytes);

@@ -38,8 +38,15 @@ Items ragged(std::vector<std::uint32_t> sizes) {
 }
 
 ErrorRecord crash() {
-  return {ErrorKind::kTaskCrashed, {}, "n3", "node3", 4711, 3, "signal 9 (Killed)",
-          "tail\nof stderr"};
+  return {ErrorKind::kTaskCrashed,
+          {},
+          "n3",
+          "node3",
+          4711,
+          3,
+          "signal 9 (Killed)",
+          "tail\nof stderr",
+          {"signal 11 (Segmentation fault) at worker n1 on node1, pid 7", ""}};
 }
 
 ErrorRecord exception() {
@@ -50,7 +57,8 @@ ErrorRecord exception() {
           4711,
           0,
           "",
-          ""};
+          "",
+          {}};
 }
 
 }  // namespace
@@ -76,7 +84,8 @@ std::vector<Sample> golden() {
   add("submit_empty", Submit{kJob, {}});
   add("result_credit", ResultCredit{kJob, 1'000'000, std::nullopt});
   add("result_credit_wanted", ResultCredit{kJob, 1'000'000, 77});
-  add("job_failed", JobFailed{kJob, {ErrorKind::kProgramRefused, {}, "", "", 0, 0, "needs X", ""}});
+  add("job_failed",
+      JobFailed{kJob, {ErrorKind::kProgramRefused, {}, "", "", 0, 0, "needs X", "", {}}});
   add("keep_jobs", KeepJobs{{kJob, {kClient, 300}}});
   add("accepted", Accepted{{{300}, {301}, {1'000'000}}});
   add("worker_state", WorkerState{8, 4096, 64U << 20, true});

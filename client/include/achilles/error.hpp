@@ -43,8 +43,9 @@ class RemoteError : public Error {
     std::string host;
     std::uint32_t pid = 0;
     std::uint32_t attempts = 1;
-    std::string ending;       ///< kTaskCrashed: "signal 9 (Killed)".
-    std::string stderr_tail;  ///< kTaskCrashed on a cluster: the last it wrote.
+    std::string ending;               ///< kTaskCrashed: "signal 9 (Killed)".
+    std::string stderr_tail;          ///< kTaskCrashed on a cluster: the last it wrote.
+    std::vector<std::string> deaths;  ///< kTaskCrashed: each in turn, how and where.
   };
   explicit RemoteError(Details details);
 
@@ -72,6 +73,8 @@ class TaskCrashed : public RemoteError {
   std::uint32_t attempts() const noexcept { return details_->attempts; }
   /// "signal 9 (Killed)", "exit status 3".
   const std::string& ending() const noexcept { return details_->ending; }
+  /// Each death in turn: "signal 9 (Killed) at worker n3 on node3, pid 4711". The last 16 at most.
+  const std::vector<std::string>& deaths() const noexcept { return details_->deaths; }
   /// The last the task process wrote to stderr; empty when embedded, where stderr is the program's
   /// own.
   const std::string& stderr_tail() const noexcept { return details_->stderr_tail; }
