@@ -472,6 +472,10 @@ std::string_view name_of(MessageType type) {
       return "STATUS_REQUEST";
     case MessageType::kStatusReply:
       return "STATUS_REPLY";
+    case MessageType::kWhyRequest:
+      return "WHY_REQUEST";
+    case MessageType::kWhyReply:
+      return "WHY_REPLY";
   }
   return "UNKNOWN";
 }

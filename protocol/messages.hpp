@@ -48,6 +48,8 @@ enum class MessageType : std::uint8_t {
   kTaskReady = 64,
   kStatusRequest = 80,
   kStatusReply = 81,
+  kWhyRequest = 82,
+  kWhyReply = 83,
 };
 
 enum class Role : std::uint8_t { kClient = 0, kWorker = 1, kObserver = 2 };
@@ -615,10 +617,35 @@ struct StatusReply {
   }
 };
 
+/// Anyone → broker: what does this job wait for? Named as people see it: "7f3a9c21/4".
+struct WhyRequest {
+  static constexpr MessageType kType = MessageType::kWhyRequest;
+  std::string job;
+  bool operator==(const WhyRequest&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("job", m.job);
+  }
+};
+
+struct WhyReply {
+  static constexpr MessageType kType = MessageType::kWhyReply;
+  std::string job;
+  std::vector<std::string> reasons;  ///< Sentences; none when there is no such job.
+  std::vector<std::string> story;    ///< What happened to the job, the oldest first.
+  bool operator==(const WhyReply&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("job", m.job);
+    visit("reasons", m.reasons);
+    visit("story", m.story);
+  }
+};
+
 using Message =
     std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, OpenJob, CloseJob, JobWindow, Submit,
                  ResultCredit, JobFailed, KeepJobs, Accepted, WorkerState, Assign, Grant, Results,
                  ResultReady, Crashed, Returned, ProgramRefused, Holding, Revoke, NeedProgram,
-                 ProgramPart, TaskReady, StatusRequest, StatusReply>;
+                 ProgramPart, TaskReady, StatusRequest, StatusReply, WhyRequest, WhyReply>;
 
 }  // namespace achilles::protocol

@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "protocol/messages.hpp"
+#include "protocol/time.hpp"
 
 namespace achilles::broker {
 
@@ -24,6 +25,7 @@ struct Attempt {
   protocol::Chunk chunk;
   protocol::SessionId session;       ///< The worker's, when it was last known to hold it.
   std::uint64_t reserved_bytes = 0;  ///< Of the job's result credit.
+  protocol::TimePoint assigned;      ///< To this worker, or claimed by it.
   std::uint64_t estimated_ns = 0;    ///< What it was thought to take when it was assigned.
   bool granted = false;              ///< A GRANT was sent for it.
   bool announced = false;            ///< It is done; its result waits at the worker.

@@ -76,6 +76,9 @@ void Scheduler::State::requeue(AttemptId id) {
   Attempt attempt = release(id);
   if (attempt.delivered || attempt.unsubmitted) return;  // Its client has the inputs.
   Job& job = *jobs.find(attempt.job);
+  story.tell(last_call, job.id(),
+             "the chunk from item " + std::to_string(attempt.chunk.first) +
+                 " on is queued again: its worker does not have it any more");
   job.enqueue(std::move(attempt.chunk));
   ++job.requeued_chunks;
 }
@@ -223,6 +226,9 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   deaths.told.push_back(clipped(crashed.error.detail, kDeathBytesMax) + " at worker " +
                         crashed.error.worker + " on " + crashed.error.host + ", pid " +
                         std::to_string(crashed.error.pid));
+  story.tell(
+      last_call, job.id(),
+      "a task process died on item " + std::to_string(crashed.item) + ": " + deaths.told.back());
   if (died.unsubmitted) {
     // The client has the inputs, and submits them again. The death that decides is one that it can
     // be told of at once.

@@ -145,6 +145,7 @@ void Scheduler::State::assign(Job& job, Worker& worker, bool grant_it) {
                                      .chunk = chunk,
                                      .session = worker.session,
                                      .reserved_bytes = allowance,
+                                     .assigned = last_call,
                                      .estimated_ns = job.estimate_ns(count)});
   const Attempt& attempt = *attempts.find(id);
   job.assigned.emplace(chunk.first, id);

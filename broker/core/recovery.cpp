@@ -68,6 +68,7 @@ Job* Scheduler::State::claimed_job(Worker& worker, JobId id) {
     if (client == nullptr) client = &clients.wait_for(id.client, last_call + options.client_grace);
     client->jobs.insert(id);
     job = &jobs.add(id);
+    story.tell(last_call, id, "worker " + worker.name + " has chunks of it");
   }
   if (worker.jobs.insert(id).second) job->workers.insert(worker.id);
   return job;
@@ -143,6 +144,7 @@ void Scheduler::State::add_claim(Worker& worker, Job& job, const protocol::HeldA
                                                  .worker = worker.id,
                                                  .chunk = std::move(chunk),
                                                  .session = worker.session,
+                                                 .assigned = last_call,
                                                  .estimated_ns = job.estimate_ns(held.count),
                                                  .unsubmitted = unsubmitted});
   workers.take(worker, held.attempt, attempt);
@@ -192,6 +194,9 @@ void Scheduler::State::lose_client(Client& client, protocol::TimePoint away_unti
 
 void Scheduler::State::suspend(Job& job) {
   if (!job.opened) return;
+  story.tell(last_call, job.id(),
+             "its client is away; the queue (" + std::to_string(job.queued.size()) +
+                 " chunks) is left to it");
   job.opened = false;
   job.resubmits_left = 0;
   ready.remove(job.id());
@@ -236,6 +241,10 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
   job.opened = true;
   job.resubmits_left = open.resubmits;
   if (!was_known) programs.open_job(open.program, job.id());
+  story.tell(last_call, job.id(),
+             open.resubmits == 0 ? "its client opened it"
+                                 : "its client opened it again, with " +
+                                       std::to_string(open.resubmits) + " chunks from before");
   // After a start of the broker, workers that hold chunks of the job may not be back yet.
   if (!was_known && open.resubmits > 0 && last_call < recovery_due()) {
     job.withheld = true;

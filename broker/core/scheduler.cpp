@@ -2,6 +2,7 @@
 #include "broker/core/scheduler.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -27,9 +28,6 @@ constexpr std::uint32_t kNotesPerPeerMax = 10;
 
 /// Of texts made from what peers sent: in messages, and in the log.
 constexpr std::size_t kDetailBytesMax = 1024;
-constexpr std::size_t kLabelBytesMax = 256;
-/// Of workers, and of jobs: a status must fit into one message.
-constexpr std::size_t kStatusEntriesMax = 10'000;
 
 constexpr unsigned kFromClient = 1U << static_cast<unsigned>(Role::kClient);
 constexpr unsigned kFromWorker = 1U << static_cast<unsigned>(Role::kWorker);
@@ -44,6 +42,7 @@ constexpr unsigned senders_of(protocol::MessageType type) {
     case kBye:
     case kRejected:
     case kStatusRequest:
+    case kWhyRequest:
       return kFromAll;
     case kOpenJob:
     case kCloseJob:
@@ -69,7 +68,8 @@ constexpr unsigned senders_of(protocol::MessageType type) {
 
 constexpr bool needs_session(protocol::MessageType type) {
   using enum protocol::MessageType;
-  return type != kHello && type != kStatusRequest && type != kBye && type != kRejected;
+  return type != kHello && type != kStatusRequest && type != kWhyRequest && type != kBye &&
+         type != kRejected;
 }
 
 }  // namespace
@@ -140,7 +140,11 @@ bool Scheduler::idle() const {
 }
 
 void Scheduler::check_invariants() const {
-  state_->check_invariants();
+  try {
+    state_->check_invariants();
+  } catch (const std::logic_error& broken) {
+    throw std::logic_error(state_->story.after(broken.what(), state_->last_call));
+  }
 }
 
 TimePoint Scheduler::State::enter(TimePoint now, Commands& commands) {
@@ -231,6 +235,7 @@ void Scheduler::State::dispatch(Peer& peer, protocol::Message&& message) {
             }
           },
           [&](protocol::StatusRequest&) { on_status_request(peer); },
+          [&](protocol::WhyRequest& m) { on_why_request(peer, m); },
           [&](protocol::OpenJob& m) { on_open_job(peer, std::move(m)); },
           [&](protocol::CloseJob& m) { on_close_job(peer, m); },
           [&](protocol::Submit& m) { on_submit(peer, std::move(m)); },
@@ -362,6 +367,7 @@ void Scheduler::State::reject(Peer& peer, RejectReason reason, std::string detai
 }
 
 void Scheduler::State::note(Note::Level level, std::string text) {
+  story.tell(last_call, text);
   out->push_back(Note{level, std::move(text)});
 }
 
@@ -373,53 +379,6 @@ void Scheduler::State::touch(Job& job) {
 void Scheduler::State::touch(Worker& worker) {
   if (std::exchange(worker.touched, true)) return;
   touched_workers.push_back(worker.id);
-}
-
-namespace {
-const char* state_name(const Worker& worker) {
-  if (worker.suspect) return "suspect";
-  if (worker.draining) return "draining";
-  if (worker.quarantined_until) return "quarantined";
-  return "ready";
-}
-}  // namespace
-
-void Scheduler::State::on_status_request(Peer& peer) {
-  protocol::StatusReply reply;
-  reply.boot = options.boot;
-  reply.host = options.host;
-  reply.pid = options.pid;
-  reply.library_version = protocol::kLibraryVersion;
-  reply.uptime_ms = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(last_call - started).count());
-  reply.rejected_messages = rejected_messages;
-  reply.clients = static_cast<std::uint32_t>(clients.present());
-  for (const auto& [id, worker] : workers.all()) {
-    if (reply.workers.size() == kStatusEntriesMax) break;
-    const Peer* at = peers.find(worker.peer);
-    reply.workers.push_back({.id = id,
-                             .name = worker.name,
-                             .host = worker.host,
-                             .pid = at != nullptr ? at->pid : 0,
-                             .slots = worker.slots,
-                             .running_chunks = worker.attempts.size() - worker.unaccepted,
-                             .done_chunks = worker.done_chunks,
-                             .crashes = worker.crashes,
-                             .state = state_name(worker)});
-  }
-  for (const auto& [id, job] : jobs.all()) {
-    if (reply.jobs.size() == kStatusEntriesMax) break;
-    const Peer* at = peers.find(Role::kClient, id.client.value);
-    reply.jobs.push_back(
-        {.job = id,
-         .label = clipped(job.open.label, kLabelBytesMax),
-         .client = at == nullptr ? "" : at->name + "@" + at->host + ":" + std::to_string(at->pid),
-         .done_items = job.done_items,
-         .running_items = job.assigned_items,
-         .queued_items = job.queued_items,
-         .requeued_chunks = job.requeued_chunks});
-  }
-  send(peer.id, std::move(reply));
 }
 
 }  // namespace achilles::broker

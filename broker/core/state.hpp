@@ -2,7 +2,7 @@
 //
 // Files: scheduler.cpp (entrances, sessions, liveness), on_client.cpp and on_worker.cpp (one
 // handler a message), recovery.cpp (what goes on across sessions), placement.cpp (settle: who gets
-// what), invariants.cpp.
+// what), status.cpp (what observers ask), invariants.cpp.
 //
 // Handlers change tables and `touch` what settle must look at again; they hand out no chunk.
 // Whatever a peer sends, a handler answers with REJECTED at worst: nothing throws but a lost
@@ -23,6 +23,7 @@
 #include "broker/core/ready_queue.hpp"
 #include "broker/core/scheduler.hpp"
 #include "broker/core/worker_table.hpp"
+#include "protocol/story.hpp"
 
 namespace achilles::broker {
 
@@ -40,6 +41,7 @@ struct Scheduler::State {
   std::optional<protocol::TimePoint> leaving_until;  ///< After farewell.
   Commands* out = nullptr;                           ///< Of the entrance that is being carried out.
 
+  protocol::Story story;
   PeerTable peers;
   Liveness liveness;
   ClientTable clients;
@@ -74,7 +76,6 @@ struct Scheduler::State {
   void handle_last_words(const Event& event);
   void dispatch(Peer& peer, protocol::Message&& message);
   void on_hello(Peer& peer, const protocol::Hello& hello);
-  void on_status_request(Peer& peer);
   void welcome(Peer& peer);
   /// How a session ends.
   enum class Ending : std::uint8_t {
@@ -95,6 +96,14 @@ struct Scheduler::State {
   void note(Note::Level level, std::string text);
   void touch(Job& job);
   void touch(Worker& worker);
+
+  // ---- status.cpp: what observers ask
+  void on_status_request(Peer& peer);
+  void on_why_request(Peer& peer, const protocol::WhyRequest& request);
+  /// What the job waits for, in sentences.
+  void explain(const Job& job, std::vector<std::string>& reasons) const;
+  void explain_workers(const Job& job, std::vector<std::string>& reasons) const;
+  void explain_queue(const Job& job, std::vector<std::string>& reasons) const;
 
   // ---- on_client.cpp
   void on_open_job(Peer& peer, protocol::OpenJob&& open);

@@ -113,6 +113,9 @@ std::vector<Sample> golden() {
                                   2,
                                   {{{5}, "n3", "node3", 4711, 8, 16, 1000, 1, "ready"}},
                                   {{kJob, "square", "demo@head:77", 10, 20, 30, 1}}});
+  add("why_request", WhyRequest{"7f3a9c21/4"});
+  add("why_reply",
+      WhyReply{"7f3a9c21/4", {"No worker is connected."}, {"2.5 s ago: opened by demo@head:77"}});
   return all;
 }
 
