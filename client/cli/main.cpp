@@ -2,11 +2,33 @@
 #include <iostream>
 #include <string>
 
-#include "client/cli/ask_status.hpp"
+#include "client/cli/ask_broker.hpp"
 #include "client/cli/options.hpp"
 #include "client/cli/status_text.hpp"
+#include "client/cli/why_text.hpp"
 
 using namespace achilles;
+
+namespace {
+
+int print_why(const protocol::WhyReply& why, const cli::StatusOptions& options) {
+  if (why.reasons.empty()) {
+    std::cerr << "achilles: the broker at " << options.endpoint << " has no open job "
+              << options.why << "; achilles status lists those that it has.\n";
+    return cli::kExitFailure;
+  }
+  std::cout << (options.json ? cli::why_json(why) : cli::why_text(why)) << std::flush;
+  return std::cout ? 0 : cli::kExitFailure;
+}
+
+int print_status(const protocol::StatusReply& status, const cli::StatusOptions& options) {
+  std::cout << (options.json ? cli::status_json(status, options.endpoint)
+                             : cli::status_table(status, options.endpoint))
+            << std::flush;
+  return std::cout ? 0 : cli::kExitFailure;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   const char* const broker = std::getenv("ACHILLES_BROKER");
@@ -17,7 +39,9 @@ int main(int argc, char** argv) {
     return leave->exit_code;
   }
   const auto& options = std::get<cli::StatusOptions>(command);
-  const auto answer = cli::ask_status(options.endpoint, options.timeout, [&] {
+  protocol::Message request = protocol::StatusRequest{};
+  if (!options.why.empty()) request = protocol::WhyRequest{options.why};
+  const auto answer = cli::ask_broker(options.endpoint, request, options.timeout, [&] {
     std::cerr << "achilles: waiting for the broker at " << options.endpoint << " (at most "
               << static_cast<double>(options.timeout.count()) / 1000 << " s)" << std::endl;
   });
@@ -25,9 +49,7 @@ int main(int argc, char** argv) {
     std::cerr << "achilles: " << none->sentence << '\n';
     return cli::kExitFailure;
   }
-  const auto& status = std::get<protocol::StatusReply>(answer);
-  std::cout << (options.json ? cli::status_json(status, options.endpoint)
-                             : cli::status_table(status, options.endpoint))
-            << std::flush;
-  return std::cout ? 0 : cli::kExitFailure;
+  const auto& reply = std::get<protocol::Message>(answer);
+  if (const auto* why = std::get_if<protocol::WhyReply>(&reply)) return print_why(*why, options);
+  return print_status(std::get<protocol::StatusReply>(reply), options);
 }

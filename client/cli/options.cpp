@@ -41,6 +41,11 @@ std::variant<StatusOptions, Leave> parse_command_line(int argc, const char* cons
           "The broker's address; else $ACHILLES_BROKER, else " + std::string(kDefaultBroker))
       ->type_name("tcp://HOST:PORT");
   status->add_flag("--json", options.json, "Print JSON instead of a table");
+  status
+      ->add_option(
+          "--why", options.why,
+          "Say what this job waits for, and what happened to it; JOB as the table shows it")
+      ->type_name("JOB");
   status->add_option("--timeout", timeout_s, "How long to wait for the broker (5)")
       ->type_name("SECONDS");
 

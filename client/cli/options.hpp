@@ -11,6 +11,8 @@ struct StatusOptions {
   std::string endpoint;
   std::chrono::milliseconds timeout{};
   bool json = false;
+  std::string
+      why;  ///< A job's id as people see it: say what it waits for. Empty: all of the status.
 };
 
 /// What to print instead of doing anything (help, the version, a complaint), and the exit code.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/cli/printable.hpp"
 #include "protocol/ids.hpp"
 
 namespace achilles::cli {
@@ -14,44 +15,11 @@ namespace {
 
 /// A job's label may be the whole type of a lambda.
 constexpr std::size_t kMaxCellWidth = 48;
-constexpr std::string_view kEllipsis = "…";
 
-bool continues_character(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
-}
-
-/// In characters, as a terminal shows UTF-8.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
-}
-
-/// Control characters would steer the reader's terminal: ASCII's, and U+0080 to U+009F.
-bool is_control(std::string_view text, std::size_t i) {
-  const auto byte = [&](std::size_t at) {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-  };
-  return byte(i) < 0x20 || byte(i) == 0x7F ||
-         (byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xA0);
-}
-
-std::string printable(std::string_view text) {
-  std::string result;
-  std::size_t width = 0;
-  const bool shorten = width_of(text) > kMaxCellWidth;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!continues_character(text[i]) && shorten && ++width == kMaxCellWidth) {
-      result += kEllipsis;
-      break;
-    }
-    if (!is_control(text, i)) {
-      result += text[i];
-      continue;
-    }
-    result += '?';
-    if (i + 1 < text.size() && continues_character(text[i + 1])) ++i;
-  }
-  return result.empty() ? "-" : result;
+/// A cell of a table.
+std::string cell(std::string_view text) {
+  const std::string shown = printable(shortened(text, kMaxCellWidth));
+  return shown.empty() ? "-" : shown;
 }
 
 std::string count_of(std::uint64_t count, std::string_view thing) {
@@ -119,11 +87,10 @@ class Table {
 std::string broker_lines(const protocol::StatusReply& status, const std::string& endpoint) {
   std::uint64_t slots = 0;
   for (const auto& worker : status.workers) slots += worker.slots;
-  return "broker " + endpoint + " on " + printable(status.host) + ", pid " +
-         std::to_string(status.pid) + ", achilles " + printable(status.library_version) + ", up " +
-         duration_text(status.uptime_ms) + "\n" + count_of(status.workers.size(), "worker") + ", " +
-         count_of(slots, "slot") + ", " + count_of(status.clients, "client") + ", " +
-         count_of(status.jobs.size(), "job") + ", " +
+  return "broker " + endpoint + " on " + cell(status.host) + ", pid " + std::to_string(status.pid) +
+         ", achilles " + cell(status.library_version) + ", up " + duration_text(status.uptime_ms) +
+         "\n" + count_of(status.workers.size(), "worker") + ", " + count_of(slots, "slot") + ", " +
+         count_of(status.clients, "client") + ", " + count_of(status.jobs.size(), "job") + ", " +
          count_of(status.rejected_messages, "rejected message") + "\n";
 }
 
@@ -137,10 +104,10 @@ std::string worker_table(const std::vector<protocol::WorkerStatus>& workers) {
                {"CRASHES", Align::kRight},
                {"STATE", Align::kLeft}});
   for (const auto& worker : workers) {
-    table.add({printable(worker.name), printable(worker.host), std::to_string(worker.pid),
+    table.add({cell(worker.name), cell(worker.host), std::to_string(worker.pid),
                std::to_string(worker.slots), std::to_string(worker.running_chunks),
                std::to_string(worker.done_chunks), std::to_string(worker.crashes),
-               printable(worker.state)});
+               cell(worker.state)});
   }
   return table.text();
 }
@@ -154,7 +121,7 @@ std::string job_table(const std::vector<protocol::JobStatus>& jobs) {
                {"QUEUED", Align::kRight},
                {"REQUEUED", Align::kRight}});
   for (const auto& job : jobs) {
-    table.add({protocol::to_string(job.job), printable(job.label), printable(job.client),
+    table.add({protocol::to_string(job.job), cell(job.label), cell(job.client),
                std::to_string(job.done_items), std::to_string(job.running_items),
                std::to_string(job.queued_items), std::to_string(job.requeued_chunks)});
   }

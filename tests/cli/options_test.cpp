@@ -38,6 +38,11 @@ TEST_CASE("json and timeout") {
   CHECK(std::get<StatusOptions>(parse({"status"})).timeout == std::chrono::seconds(5));
 }
 
+TEST_CASE("a job may be asked about") {
+  CHECK(std::get<StatusOptions>(parse({"status", "--why", "7f3a9c21/4"})).why == "7f3a9c21/4");
+  CHECK(std::get<StatusOptions>(parse({"status"})).why.empty());
+}
+
 TEST_CASE("help and version go to stdout and succeed") {
   const auto version = std::get<Leave>(parse({"--version"}));
   CHECK(version.exit_code == 0);

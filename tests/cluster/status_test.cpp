@@ -43,9 +43,27 @@ TEST_CASE("achilles status shows the broker, its workers and what runs") {
     CHECK_THAT(table, Catch::Matchers::Contains(part));
   }
 
+  const auto job_at = table.rfind('\n', table.find("cluster_client@")) + 1;
+  const std::string job = table.substr(job_at, table.find(' ', job_at) - job_at);
+  Process why(ACHILLES_CLI_PROGRAM, {.arguments = {"status", "--why", job},
+                                     .environment = {{"ACHILLES_BROKER", cluster.endpoint()}}});
+  CHECK(why.wait() == kSucceeded);
+  for (const char* part :
+       {"job ", " of it at worker w0@", " of it at worker w1@", "its client opened it"}) {
+    CHECK_THAT(why.out(), Catch::Matchers::Contains(part));
+  }
+
   let_go(folder);
   CHECK(client.wait() == kSucceeded);
   CHECK(eventually([&] { return cluster.status().jobs.empty(); }));
+}
+
+TEST_CASE("achilles status says when there is no such job, and fails") {
+  Cluster cluster;
+  Process command(ACHILLES_CLI_PROGRAM,
+                  {.arguments = {"status", "--broker", cluster.endpoint(), "--why", "00000000/1"}});
+  CHECK(command.wait() == Ending{1, 0});
+  CHECK_THAT(command.err(), Catch::Matchers::Contains("has no open job 00000000/1"));
 }
 
 TEST_CASE("achilles status says when no broker answers, and fails") {

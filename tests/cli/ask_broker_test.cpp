@@ -1,4 +1,4 @@
-#include "client/cli/ask_status.hpp"
+#include "client/cli/ask_broker.hpp"
 
 #include <chrono>
 #include <string>
@@ -61,22 +61,22 @@ TEST_CASE("the broker's answer is handed over") {
   reply.host = "head";
   reply.workers.push_back({{1}, "n3", "node3", 4321, 8, 12, 340, 0, "ready"});
   OneAnswerBroker broker(protocol::encode(reply));
-  const auto answer = cli::ask_status(broker.endpoint(), 30s, [] {});
-  REQUIRE(std::holds_alternative<protocol::StatusReply>(answer));
-  CHECK(std::get<protocol::StatusReply>(answer) == reply);
+  const auto answer = cli::ask_broker(broker.endpoint(), protocol::StatusRequest{}, 30s, [] {});
+  REQUIRE(std::holds_alternative<protocol::Message>(answer));
+  CHECK(std::get<protocol::Message>(answer) == protocol::Message(reply));
 }
 
 TEST_CASE("a refusal is passed on") {
   OneAnswerBroker broker(protocol::encode(
       protocol::Rejected{protocol::RejectReason::kWrongVersion, "Speak version 9."}));
-  const auto answer = cli::ask_status(broker.endpoint(), 30s, [] {});
+  const auto answer = cli::ask_broker(broker.endpoint(), protocol::StatusRequest{}, 30s, [] {});
   REQUIRE(std::holds_alternative<cli::NoAnswer>(answer));
   CHECK(contains(std::get<cli::NoAnswer>(answer).sentence, "Speak version 9."));
 }
 
 TEST_CASE("somebody else's server is told from a broker") {
   OneAnswerBroker broker({protocol::Bytes::copy("HTTP/1.1 400 Bad Request")});
-  const auto answer = cli::ask_status(broker.endpoint(), 30s, [] {});
+  const auto answer = cli::ask_broker(broker.endpoint(), protocol::StatusRequest{}, 30s, [] {});
   REQUIRE(std::holds_alternative<cli::NoAnswer>(answer));
   CHECK(contains(std::get<cli::NoAnswer>(answer).sentence, "does not speak this version"));
 }
@@ -90,7 +90,8 @@ TEST_CASE("a broker that is not there is waited for, once announced, and no long
   }
   int announced = 0;
   const auto begin = protocol::now();
-  const auto answer = cli::ask_status(endpoint, 1200ms, [&] { ++announced; });
+  const auto answer =
+      cli::ask_broker(endpoint, protocol::StatusRequest{}, 1200ms, [&] { ++announced; });
   CHECK(protocol::now() - begin >= 1200ms);
   CHECK(announced == 1);
   REQUIRE(std::holds_alternative<cli::NoAnswer>(answer));

@@ -1,4 +1,4 @@
-#include "client/cli/ask_status.hpp"
+#include "client/cli/ask_broker.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -14,17 +14,18 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{1000};
 
-using Answer = std::variant<protocol::StatusReply, NoAnswer>;
+using Answer = std::variant<protocol::Message, NoAnswer>;
 
-std::optional<Answer> read(const protocol::Frames& frames, const std::string& endpoint) {
-  const auto decoded = protocol::decode(frames);
+std::optional<Answer> read(const protocol::Frames& frames, protocol::MessageType wanted,
+                           const std::string& endpoint) {
+  auto decoded = protocol::decode(frames);
   if (const auto* malformed = std::get_if<protocol::Malformed>(&decoded)) {
     return NoAnswer{"What answers at " + endpoint + " does not speak this version of achilles (" +
                     malformed->detail +
                     "): check the address, and that both sides have the same version."};
   }
-  const auto& message = std::get<protocol::Message>(decoded);
-  if (const auto* reply = std::get_if<protocol::StatusReply>(&message)) return *reply;
+  auto& message = std::get<protocol::Message>(decoded);
+  if (protocol::type_of(message) == wanted) return std::move(message);
   if (const auto* rejected = std::get_if<protocol::Rejected>(&message)) {
     return NoAnswer{"The broker at " + endpoint + " refused the request: " + rejected->detail};
   }
@@ -33,13 +34,16 @@ std::optional<Answer> read(const protocol::Frames& frames, const std::string& en
 
 }  // namespace
 
-Answer ask_status(const std::string& endpoint, std::chrono::milliseconds timeout,
-                  const std::function<void()>& on_waiting) {
+Answer ask_broker(const std::string& endpoint, const protocol::Message& request,
+                  std::chrono::milliseconds timeout, const std::function<void()>& on_waiting) {
+  const auto wanted = std::holds_alternative<protocol::WhyRequest>(request)
+                          ? protocol::MessageType::kWhyReply
+                          : protocol::MessageType::kStatusReply;
   try {
     protocol::Context context;
     protocol::DealerSocket socket(context);
     socket.connect(endpoint);
-    socket.send(protocol::encode(protocol::StatusRequest{}));
+    socket.send(protocol::encode(request));
 
     std::optional<Answer> answer;
     protocol::PollLoop loop;
@@ -47,7 +51,7 @@ Answer ask_status(const std::string& endpoint, std::chrono::milliseconds timeout
       while (!answer) {
         const auto frames = socket.receive();
         if (!frames) break;
-        answer = read(*frames, endpoint);
+        answer = read(*frames, wanted, endpoint);
       }
     });
     const auto begin = protocol::now();
