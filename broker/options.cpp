@@ -44,6 +44,11 @@ std::variant<BrokerOptions, Exit> parse_options(int argc, const char* const* arg
                  "Heartbeat interval in milliseconds; a peer is given up for lost after five.")
       ->check(CLI::Range(10, 600'000))
       ->capture_default_str();
+  app.add_option("--memory-mib", options.memory_mib,
+                 "Inputs of unfinished work that the broker may hold, in MiB; at that, it opens no "
+                 "more jobs.")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
   bool reaches_beyond = false;
   app.set_version_flag("--version", version_text());
   try {

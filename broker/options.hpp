@@ -12,6 +12,7 @@ struct BrokerOptions {
   bool insecure = false;
   std::string log_level = "info";
   std::uint32_t heartbeat_interval_ms = 1000;
+  std::uint64_t memory_mib = 8192;
 };
 
 /// The program is to end at once, with this text on stdout (0) or stderr (otherwise).

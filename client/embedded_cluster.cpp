@@ -90,6 +90,8 @@ void EmbeddedCluster::carry_out_worker(TimePoint now) {
       tasks_.carry_out(*start);
     } else if (const auto* skip = std::get_if<worker::SkipJobInTask>(&command)) {
       tasks_.carry_out(*skip);
+    } else if (const auto* terminate = std::get_if<worker::TerminateTask>(&command)) {
+      tasks_.carry_out(*terminate);
     } else if (const auto* end = std::get_if<worker::EndTask>(&command)) {
       tasks_.carry_out(*end);
     } else if (const auto* load = std::get_if<worker::LoadProgram>(&command)) {

@@ -226,6 +226,11 @@ void TaskManager::carry_out(const SkipJobInTask& command) {
   if (found != state_->tasks.end()) found->second.process.skip_job(command.job);
 }
 
+void TaskManager::carry_out(const TerminateTask& command) {
+  const auto found = state_->tasks.find(command.task);
+  if (found != state_->tasks.end()) found->second.process.terminate();
+}
+
 void TaskManager::carry_out(const EndTask& command) {
   const auto found = state_->tasks.find(command.task);
   if (found == state_->tasks.end()) return;

@@ -352,6 +352,10 @@ void TaskProcess::skip_job(protocol::JobId job) {
   ask_to_skip(*state_->page, job);
 }
 
+void TaskProcess::terminate() {
+  if (!state_->reaped) ::kill(-state_->pid, SIGTERM);
+}
+
 void TaskProcess::kill() {
   if (!state_->reaped) ::kill(-state_->pid, SIGKILL);
 }

@@ -78,6 +78,8 @@ class TaskProcess {
   void do_not_skip(protocol::JobId job);
   /// Closes the socket's sending side once all is sent: the host ends when it is done.
   void hang_up();
+  /// SIGTERM to the process group.
+  void terminate();
   /// SIGKILL to the process group.
   void kill();
   /// Once pid_fd is readable: ends what is left of its process group, reads the rest of stderr,

@@ -66,9 +66,27 @@ void Scheduler::State::on_open_job(Peer& peer, protocol::OpenJob&& open) {
                  " are allowed: pass them as inputs, or read them from a file in the task.");
     return;
   }
+  if (const auto refusal = too_much(client); !refusal.empty()) {
+    fail_job(job, ErrorKind::kJobRefused, refusal);
+    return;
+  }
   send_window(job);
   ask_again(open.program, *programs.find(open.program), {});
   check_refusals(open.program);
+}
+
+std::string Scheduler::State::too_much(const Client& client) const {
+  if (client.jobs.size() > options.client_jobs_max) {
+    return "This client has " + std::to_string(options.client_jobs_max) +
+           " jobs open already, the most that the broker allows: finish some first.";
+  }
+  std::uint64_t kept = 0;
+  for (const auto& [id, job] : jobs.all()) kept += job.unfinished_bytes() + job.open.context.size();
+  if (kept <= options.kept_bytes_max) return {};
+  return "The broker holds " + std::to_string(kept >> 20) +
+         " MiB of unfinished work, more than it may (" +
+         std::to_string(options.kept_bytes_max >> 20) +
+         " MiB): try again later, or start it with a larger --memory-mib.";
 }
 
 void Scheduler::State::on_close_job(Peer& peer, const protocol::CloseJob& close) {

@@ -22,6 +22,11 @@ struct SchedulerOptions {
   /// What one job may keep at the broker, unfinished.
   std::uint64_t job_window_bytes = 8ULL << 20;
   std::uint64_t max_payload_bytes = 1ULL << 30;
+  /// Jobs that one client may have open.
+  std::uint64_t client_jobs_max = 10'000;
+  /// Bytes of unfinished chunks and of bound values, of all jobs. At it, no more jobs are opened;
+  /// those that are go on within their windows.
+  std::uint64_t kept_bytes_max = 8ULL << 30;
   /// A client that falls silent is waited for so long: it may be stopped, or in a debugger.
   protocol::Duration client_grace = std::chrono::minutes(5);
   /// One whose connection is gone: it is dead, or makes a new one at once.

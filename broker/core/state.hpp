@@ -117,6 +117,8 @@ struct Scheduler::State {
   bool overlaps_submitted(const Job& job, protocol::ItemIndex first, std::uint64_t count) const;
   /// What is wrong with a submitted chunk; nothing when it is in order.
   std::optional<protocol::Rejected> fault_of(const Job& job, const protocol::Chunk& chunk) const;
+  /// Why one more job is too much, as a sentence; empty when it is not.
+  std::string too_much(const Client& client) const;
   void send_window(Job& job);
   void close_job(Job& job);
   void fail_job(Job& job, protocol::ErrorKind kind, std::string detail);

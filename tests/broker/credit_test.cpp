@@ -156,3 +156,38 @@ TEST_CASE("results of many chunks go to the client in one message, large ones ap
   CHECK(f.broker.expect<p::Results>(1).chunks.size() == 1);
   CHECK(f.broker.expect<p::Results>(1).chunks.size() == 1);
 }
+
+TEST_CASE(
+    "a client's jobs, and the work that is kept, have limits that are told when they are met") {
+  SchedulerOptions options;
+  options.client_jobs_max = 2;
+  options.kept_bytes_max = 100;
+  Broker broker(options);
+  broker.client(1);
+  broker.client(2);
+  p::OpenJob open;
+  SECTION("too many jobs of one client") {
+    broker.open(1, 1);
+    broker.open(1, 2);
+    open.job = {{1}, 3};
+    broker.send(1, open);
+    const auto failed = broker.expect<p::JobFailed>(1);
+    CHECK(failed.error.kind == p::ErrorKind::kJobRefused);
+    CHECK(failed.error.detail.find("2 jobs open already") != std::string::npos);
+    broker.open(2, 1);  // Another one's are not affected,
+    broker.send(1, p::CloseJob{{{1}, 1}});
+    broker.open(1, 3);  // and there is room again once one is closed.
+  }
+  SECTION("too much unfinished work") {
+    broker.open(1, 1);
+    broker.submit(1, 1, 0, 1, 101);
+    open.job = {{2}, 1};
+    broker.send(2, open);
+    const auto failed = broker.expect<p::JobFailed>(2);
+    CHECK(failed.error.detail.find("--memory-mib") != std::string::npos);
+    broker.submit(1, 1, 101, 1, 10);  // Who has begun goes on.
+    CHECK(broker.quiet());
+    broker.send(1, p::CloseJob{{{1}, 1}});
+    broker.open(2, 1);
+  }
+}

@@ -102,6 +102,12 @@ void WorkerActor::obey(worker::Command& command) {
            message = world_.through_codec(send_to_task->message)](Task&) { tell(id, message); });
   } else if (const auto* skip = std::get_if<worker::SkipJobInTask>(&command)) {
     if (tasks_.contains(skip->task)) tasks_[skip->task].skips.insert(skip->job);
+  } else if (const auto* terminate = std::get_if<worker::TerminateTask>(&command)) {
+    // Some programs take their time.
+    if (world_.random.chance(70)) {
+      later(100us, terminate->task,
+            [this, id = terminate->task](Task&) { exit(id, "signal 15 (Terminated)"); });
+    }
   } else if (const auto* end = std::get_if<worker::EndTask>(&command)) {
     const auto at = tasks_.find(end->task);
     if (at == tasks_.end()) return;

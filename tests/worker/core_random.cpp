@@ -87,6 +87,8 @@ class World {
       tell_task(tasks_.at(tell->task), tell->message);
     } else if (auto* skip = std::get_if<SkipJobInTask>(&command)) {
       tasks_.at(skip->task).skips.insert(skip->job);
+    } else if (auto* terminate = std::get_if<TerminateTask>(&command)) {
+      if (chance(70)) tasks_.at(terminate->task).told_to_end = true;
     } else if (auto* end = std::get_if<EndTask>(&command)) {
       tasks_.at(end->task).told_to_end = true;
     } else if (auto* load = std::get_if<LoadProgram>(&command)) {

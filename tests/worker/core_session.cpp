@@ -174,7 +174,7 @@ TEST_CASE("jobs without work here are forgotten with their session, and may be o
 }
 
 TEST_CASE(
-    "a revoked chunk that runs is skipped when its task process is past it, or killed for it") {
+    "a revoked chunk that runs is skipped when its task process is past it, or ended for it") {
   Busy busy;
   Harness& h = busy.h;
   h.broker(protocol::Revoke{{protocol::AttemptId{2}}});
@@ -189,11 +189,24 @@ TEST_CASE(
     h.settle();
     CHECK(h.given(busy.a) == Numbers{4});
     h.pass(100ms);
-    const auto end = h.take<EndTask>();
-    CHECK(end.task == busy.b);
-    CHECK(end.kill);
-    h.feed(TaskExited{busy.b, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
-    h.none();
+    CHECK(h.take<TerminateTask>().task == busy.b);
+    SECTION("it ends when it is asked to") {
+      h.feed(TaskExited{busy.b, protocol::AttemptId{2}, 2000, "signal 15 (Terminated)", "", 1});
+      h.none();
+      h.pass_alive(5s);
+      h.none();
+    }
+    SECTION("it does not") {
+      h.pass(999ms);
+      h.sent<protocol::Heartbeat>();
+      h.none();
+      h.pass(1ms);
+      const auto end = h.take<EndTask>();
+      CHECK(end.task == busy.b);
+      CHECK(end.kill);
+      h.feed(TaskExited{busy.b, protocol::AttemptId{2}, 2000, "signal 9 (Killed)", "", 1});
+      h.none();
+    }
   }
 }
 

@@ -17,8 +17,10 @@ namespace achilles::worker {
 
 /// A task process must have said TaskReady by then.
 inline constexpr protocol::Duration kReadyWithin = std::chrono::seconds(10);
-/// A task process that is still busy with a closed job after so long is killed.
+/// A task process that is still busy with a closed job after so long is asked to end.
 inline constexpr protocol::Duration kSkipWithin = std::chrono::milliseconds(100);
+/// After so long a task process that was asked to end over a closed job is killed.
+inline constexpr protocol::Duration kTerminateWithin = std::chrono::seconds(1);
 /// A task process that was told to end by itself is killed after so long.
 inline constexpr protocol::Duration kHangUpWithin = std::chrono::seconds(5);
 /// Work that a task process may hold: enough to keep it busy while the next comes, too little to

@@ -225,6 +225,12 @@ void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& 
 }
 
 void Agent::State::on_task_due(Turn& turn, Task& task) {
+  if (task.stage == Task::Stage::kReady) {
+    tasks.ending(task, false);
+    tasks.set_deadline(task, turn.now + kTerminateWithin);
+    turn.out.push_back(TerminateTask{task.id});
+    return;
+  }
   const bool was_starting = task.stage == Task::Stage::kStarting;
   end_task(turn, task, true);
   if (was_starting) {

@@ -33,6 +33,11 @@ struct SkipJobInTask {
   TaskId task;
   protocol::JobId job;
 };
+/// Ask the process group to end (SIGTERM), which the user's program may use to clean up. EndTask
+/// with `kill` follows if it does not.
+struct TerminateTask {
+  TaskId task;
+};
 /// End the process: hang up (it ends by itself between chunks), or kill its process group at once.
 struct EndTask {
   TaskId task;
@@ -55,8 +60,8 @@ struct Note {
   std::string text;
 };
 
-using Command = std::variant<SendToBroker, Reconnect, StartTask, SendToTask, SkipJobInTask, EndTask,
-                             LoadProgram, StoreProgramPart, Leave, Note>;
+using Command = std::variant<SendToBroker, Reconnect, StartTask, SendToTask, SkipJobInTask,
+                             TerminateTask, EndTask, LoadProgram, StoreProgramPart, Leave, Note>;
 using Commands = std::vector<Command>;
 
 }  // namespace achilles::worker

@@ -112,7 +112,8 @@ void Agent::State::check_invariants() const {
 
   check_kept(held, Attempt::Place::kHeld);
   check_kept(sent, Attempt::Place::kSent);
-  require(link.in_session() || left || sent.chain().empty(), "outside a session nothing counts as sent");
+  require(link.in_session() || left || sent.chain().empty(),
+          "outside a session nothing counts as sent");
   placed += held.chain().size() + sent.chain().size();
   require(placed == attempts.size(), "each attempt is in exactly one place");
 

@@ -40,8 +40,8 @@ struct Task {
   std::set<protocol::JobId> known_jobs;     ///< It was sent their OpenJob.
   std::optional<protocol::JobId> last_job;  ///< One of known_jobs: most chunks are of the same job.
   std::uint64_t used_order = 0;  ///< When it last became free: the lowest was idle for longest.
-  /// Starting: when it must have said TaskReady. Ready: when it is killed if it still works on
-  /// `overdue`, an attempt of a closed job. Ending: when it is killed if it is still there.
+  /// Starting: when it must have said TaskReady. Ready: when it is asked to end if it still
+  /// works on `overdue`, which nobody wants. Ending: when it is killed if it is still there.
   std::optional<protocol::TimePoint> deadline;
   std::optional<protocol::AttemptId> overdue;
   std::vector<protocol::Assignment> outbox;  ///< Given in this settle.
