@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/engine.hpp"
+#include "protocol/limits.hpp"
 
 namespace achilles::detail {
 namespace {
@@ -41,6 +42,14 @@ RemoteError::Details details_of(const protocol::ItemError& item, protocol::JobId
 }
 
 }  // namespace
+
+static_assert(OpenChunk::kItemBytesMax + OpenChunk::kBytesMax == protocol::kMaxPayloadBytes);
+
+void OpenChunk::throw_too_large(std::uint64_t bytes) {
+  throw Error("achilles cannot send an input of " + std::to_string(bytes) + " bytes: at most " +
+              std::to_string(kItemBytesMax) +
+              " are allowed; cut it into several, or let the tasks read the data themselves");
+}
 
 struct JobHandle::State {
   std::shared_ptr<Engine> engine;

@@ -193,7 +193,8 @@ auto apply_stream(const std::shared_ptr<Engine>& engine, const F& function,
         {
           auto& open = job.open_chunk();
           const std::lock_guard lock(open.mutex);
-          open.items.append(input);
+          open.items.buffer() = input;
+          open.end_item();
         }
         job.submit();
         job.end_input();
