@@ -59,6 +59,9 @@ struct JobHandle::State {
 
 JobHandle::JobHandle(std::shared_ptr<Engine> engine, JobRequest request)
     : state_(std::make_unique<State>()), open_(std::make_shared<OpenChunk>()) {
+  if (engine == nullptr) {
+    throw PoolClosed("achilles: this Pool was moved from; call the one it was moved to");
+  }
   state_->engine = std::move(engine);
   state_->label = request.record->label;
   state_->job = state_->engine->open_job(request, open_);

@@ -95,10 +95,10 @@ ConfiguredPool Pool::with(CallOptions options) const {
   return {Pool(engine_), options};
 }
 void Pool::close() {
-  engine_->close();
+  if (engine_) engine_->close();
 }
 std::vector<int> Pool::task_pids() const {
-  return engine_->task_pids();
+  return engine_ ? engine_->task_pids() : std::vector<int>{};
 }
 
 }  // namespace achilles
