@@ -45,9 +45,9 @@ void log_note(const broker::Note& note) {
 }
 
 int run(const broker::BrokerOptions& options) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("broker"));
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("achilles-broker"));
   spdlog::set_level(spdlog::level::from_str(options.log_level));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::flush_on(spdlog::level::info);
   raise_open_files_limit();
 

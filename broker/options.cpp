@@ -27,9 +27,9 @@ Exit usage(const std::string& sentence) {
 std::variant<BrokerOptions, Exit> parse_options(int argc, const char* const* argv) {
   BrokerOptions options;
   CLI::App app(
-      "achilles-broker: brings together the programs that use an achilles::Pool and the "
-      "achilles-workers that run their tasks.");
-  app.name("achilles-broker");
+      "Brings together the programs that use an achilles::Pool and the achilles-workers that run "
+      "their tasks.",
+      "achilles-broker");
   app.add_option("--bind", options.bind,
                  "Where to listen, tcp://HOST:PORT; port 0 lets the system choose. The endpoint is "
                  "printed as the first line of stdout.")
@@ -38,7 +38,7 @@ std::variant<BrokerOptions, Exit> parse_options(int argc, const char* const* arg
                "Allow --bind to addresses other than loopback. There are no keys yet: anyone who "
                "can reach the endpoint can run programs as the users of the workers.");
   app.add_option("--log-level", options.log_level, "How much to log on stderr.")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error", "off"}))
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
   app.add_option("--heartbeat-ms", options.heartbeat_interval_ms,
                  "Heartbeat interval in milliseconds; a peer is given up for lost after five.")
@@ -50,7 +50,7 @@ std::variant<BrokerOptions, Exit> parse_options(int argc, const char* const* arg
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
   bool reaches_beyond = false;
-  app.set_version_flag("--version", version_text());
+  app.set_version_flag("--version", version_text(), "Print the versions and exit");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {

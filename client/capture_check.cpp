@@ -34,8 +34,8 @@ void check_captures(std::span<const std::byte> captured, const std::string& func
     if (!is_mapped(word)) continue;
     throw NotShippable("achilles cannot send " + function + ": byte " + std::to_string(at) +
                        " of its captures is a pointer into this process (this, a string_view, a "
-                       "span, a const char*, an "
-                       "iterator?); bind the values themselves with achilles::bind(f, values...), "
+                       "span, a const char*, an iterator, a function pointer?); bind the values "
+                       "themselves with achilles::bind(f, values...), "
                        "or, if it is a number "
                        "that only looks like a pointer, set .check_captures = false");
   }

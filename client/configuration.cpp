@@ -45,7 +45,7 @@ void require_own_file(const std::filesystem::path& path) {
   }
 }
 
-std::string read_broker(const std::filesystem::path& path) {
+BrokerAddress read_broker(const std::filesystem::path& path) {
   require_own_file(path);
   std::ifstream file(path);
   const auto json = nlohmann::json::parse(file, nullptr, false);
@@ -53,15 +53,17 @@ std::string read_broker(const std::filesystem::path& path) {
     throw Error("achilles does not understand the access file " + path.string() +
                 R"(: it must be JSON like {"broker": "tcp://HOST:PORT"})");
   }
-  return json["broker"].get<std::string>();
+  return {json["broker"].get<std::string>(), "the access file " + path.string()};
 }
 
 }  // namespace
 
-std::optional<std::string> find_broker(const PoolOptions& options) {
-  if (!options.broker.empty()) return options.broker;
+std::optional<BrokerAddress> find_broker(const PoolOptions& options) {
+  if (!options.broker.empty()) return BrokerAddress{options.broker, "the Pool's options"};
   if (options.slots != 0) return std::nullopt;
-  if (auto broker = environment("ACHILLES_BROKER"); !broker.empty()) return broker;
+  if (auto broker = environment("ACHILLES_BROKER"); !broker.empty()) {
+    return BrokerAddress{std::move(broker), "$ACHILLES_BROKER"};
+  }
   if (const auto file = environment("ACHILLES_ACCESS"); !file.empty()) return read_broker(file);
   const auto file = default_access_file();
   if (std::error_code ignored; !file.empty() && std::filesystem::exists(file, ignored)) {

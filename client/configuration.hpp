@@ -10,9 +10,14 @@
 
 namespace achilles::client {
 
-/// The broker's endpoint; nothing when the Pool is to be embedded. Throws Error when the
+struct BrokerAddress {
+  std::string endpoint;
+  std::string source;  ///< For messages: "$ACHILLES_BROKER".
+};
+
+/// The broker's address; nothing when the Pool is to be embedded. Throws Error when the
 /// configuration is wrong: an access file that is not the user's own, is writable by others, or is
 /// not understood.
-std::optional<std::string> find_broker(const PoolOptions& options);
+std::optional<BrokerAddress> find_broker(const PoolOptions& options);
 
 }  // namespace achilles::client

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/engine.hpp"
+#include "protocol/limits.hpp"
 
 namespace achilles::detail {
 namespace {
@@ -43,6 +44,14 @@ RemoteError::Details details_of(const protocol::ItemError& item, protocol::JobId
 
 }  // namespace
 
+static_assert(OpenChunk::kItemBytesMax + OpenChunk::kBytesMax == protocol::kMaxPayloadBytes);
+
+void OpenChunk::throw_too_large(std::uint64_t bytes) {
+  throw Error("achilles cannot send an input of " + std::to_string(bytes) + " bytes: at most " +
+              std::to_string(kItemBytesMax) +
+              " are allowed; cut it into several, or let the tasks read the data themselves");
+}
+
 struct JobHandle::State {
   std::shared_ptr<Engine> engine;
   protocol::JobId job;
@@ -51,6 +60,9 @@ struct JobHandle::State {
 
 JobHandle::JobHandle(std::shared_ptr<Engine> engine, JobRequest request)
     : state_(std::make_unique<State>()), open_(std::make_shared<OpenChunk>()) {
+  if (engine == nullptr) {
+    throw PoolClosed("achilles: this Pool was moved from; call the one it was moved to");
+  }
   state_->engine = std::move(engine);
   state_->label = request.record->label;
   state_->job = state_->engine->open_job(request, open_);

@@ -64,10 +64,11 @@ std::shared_ptr<detail::Engine> make_engine(const PoolOptions& options) {
   }
   client::require_system_libraries_only();
   try {
-    auto cluster = std::make_unique<client::RemoteCluster>(*broker, program);
+    auto cluster = std::make_unique<client::RemoteCluster>(broker->endpoint, program);
     return std::make_shared<detail::Engine>(options, session, std::move(cluster), program->id());
   } catch (const std::invalid_argument& error) {
-    throw Error(std::string("achilles: the broker's address cannot be used: ") + error.what());
+    throw Error("achilles cannot use the broker's address in " + broker->source + ": " +
+                error.what());
   }
 }
 
@@ -94,10 +95,10 @@ ConfiguredPool Pool::with(CallOptions options) const {
   return {Pool(engine_), options};
 }
 void Pool::close() {
-  engine_->close();
+  if (engine_) engine_->close();
 }
 std::vector<int> Pool::task_pids() const {
-  return engine_->task_pids();
+  return engine_ ? engine_->task_pids() : std::vector<int>{};
 }
 
 }  // namespace achilles

@@ -67,7 +67,7 @@ std::variant<WorkerOptions, LeaveAtOnce> parse_command_line(int argc, const char
                "Connect to another machine without keys: whoever can reach that broker, or pose as "
                "it, runs programs here as you");
   app.add_option("--log-level", options.log_level, "What is logged to stderr; else info")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}));
 
   try {
     app.parse(argc, argv);
@@ -75,7 +75,8 @@ std::variant<WorkerOptions, LeaveAtOnce> parse_command_line(int argc, const char
     std::ostringstream out;
     std::ostringstream errors;
     const int code = app.exit(error, out, errors);
-    return LeaveAtOnce{out.str(), errors.str(), code == 0 ? 0 : kExitUsage};
+    if (code == 0) return LeaveAtOnce{out.str(), "", 0};
+    return LeaveAtOnce{"", "achilles-worker: " + errors.str(), kExitUsage};
   }
 
   if (slots < 1 || slots > kSlotsMax) {

@@ -55,7 +55,8 @@ std::variant<StatusOptions, Leave> parse_command_line(int argc, const char* cons
     std::ostringstream out;
     std::ostringstream errors;
     const int code = app.exit(error, out, errors);
-    return Leave{out.str(), errors.str(), code == 0 ? 0 : kExitUsage};
+    if (code == 0) return Leave{out.str(), "", 0};
+    return Leave{"", "achilles: " + errors.str(), kExitUsage};
   }
   if (!(timeout_s > 0 && timeout_s <= kLongestTimeout_s)) {
     return complain("--timeout takes a number of seconds above 0 and up to 86400.");

@@ -19,6 +19,13 @@ namespace {
 constexpr Duration kHelloAgain = std::chrono::seconds(1);
 constexpr Duration kProgressEvery = std::chrono::seconds(5);
 
+/// "30 s", "0.5 s".
+std::string seconds_text(Duration duration) {
+  const auto tenths = duration / std::chrono::milliseconds(100);
+  const std::string fraction = tenths % 10 == 0 ? "" : "." + std::to_string(tenths % 10);
+  return std::to_string(tenths / 10) + fraction + " s";
+}
+
 void keep_earlier(std::optional<TimePoint>& earliest, std::optional<TimePoint> candidate) {
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
 }
@@ -41,6 +48,8 @@ struct Session::State {
   TimePoint next_progress;
   std::string last_rejection;
   std::optional<std::string> unreachable;
+  /// While the broker has no worker.
+  std::optional<TimePoint> next_workers_note;
 
   /// Called first at each entrance: after a stall of our own nobody else is to blame for the gap.
   void note_call(TimePoint now) {
@@ -85,6 +94,7 @@ struct Session::State {
       next_progress = now;
     }
     welcome.reset();
+    next_workers_note.reset();
     for (auto& [id, job] : jobs) job.restart();
     out.push_back(Reconnect{std::move(reason)});
   }
@@ -101,6 +111,13 @@ struct Session::State {
           send(now, protocol::Submit{job.spec().job, std::move(batch)}, out);
         });
     if (auto credit = job.credit_due(now)) send(now, *credit, out);
+  }
+  void note_slots(TimePoint now, std::uint32_t slots) {
+    if (slots != 0) {
+      next_workers_note.reset();
+    } else if (!next_workers_note) {
+      next_workers_note = now + kHelloAgain;
+    }
   }
   void wake(const Job& job, Commands& out) { out.push_back(WakeConsumer{job.spec().job}); }
 
@@ -191,6 +208,7 @@ void Session::State::on_message(TimePoint now, protocol::Message message, Comman
   } else if (const auto* window = std::get_if<protocol::JobWindow>(&message)) {
     if (Job* job = find(window->job)) {
       job->set_window(*window);
+      note_slots(now, window->slots);
       pump(now, *job, out);
       if (job->wants_input()) wake(*job, out);
     }
@@ -255,6 +273,11 @@ void Session::expire(TimePoint now, Commands& out) {
     for (auto& [id, job] : s.jobs) {
       if (const auto due = job.credit_deadline(); due && *due <= now) s.pump(now, job, out);
     }
+    if (s.welcome && !s.jobs.empty() && s.next_workers_note && now >= *s.next_workers_note) {
+      s.next_workers_note = now + kProgressEvery;
+      out.push_back(
+          Note{"no worker is there to run the job; start achilles-worker, on one machine or more"});
+    }
     return;
   }
   if (now - s.last_heard >= protocol::kLostAfter * kHelloAgain) {
@@ -268,14 +291,13 @@ void Session::expire(TimePoint now, Commands& out) {
   const Duration waited = now - s.unreachable_since;
   if (!s.unreachable && s.options.connect_timeout != Duration::zero() &&
       waited >= s.options.connect_timeout) {
-    s.unreachable =
-        "no broker answered for " + std::to_string(waited / std::chrono::seconds(1)) + " s";
+    s.unreachable = "no broker answered for " + seconds_text(waited);
     if (!s.last_rejection.empty()) *s.unreachable += " (it last said: " + s.last_rejection + ")";
     for (const auto& [id, job] : s.jobs) s.wake(job, out);
   }
   if (!s.unreachable && now >= s.next_progress) {
     s.next_progress = now + kProgressEvery;
-    out.push_back(Note{"waiting for the broker"});
+    out.push_back(Note{"no answer yet; is achilles-broker running there?"});
   }
 }
 
@@ -295,6 +317,7 @@ std::optional<TimePoint> Session::next_deadline() const {
   keep_earlier(earliest, s.last_heard + protocol::kLostAfter * s.heartbeat_interval);
   keep_earlier(earliest, s.last_sent + s.heartbeat_interval);
   for (const auto& [id, job] : s.jobs) keep_earlier(earliest, job.credit_deadline());
+  if (!s.jobs.empty()) keep_earlier(earliest, s.next_workers_note);
   return earliest;
 }
 

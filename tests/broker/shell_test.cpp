@@ -269,7 +269,7 @@ TEST_CASE("a peer that does not read is given up, and the others do not notice")
 
 TEST_CASE(
     "achilles-broker prints its endpoint first, serves, and leaves on SIGTERM with BYE and 0") {
-  Program program({"--bind", "tcp://127.0.0.1:0", "--log-level", "warn"});
+  Program program({"--bind", "tcp://127.0.0.1:0", "--log-level", "warning"});
   const std::string endpoint = program.first_line();
   CHECK(endpoint.starts_with("tcp://127.0.0.1:"));
   p::Context context;

@@ -76,8 +76,45 @@ TEST_CASE("a broker that is silent for five heartbeats is lost") {
   client.pass(1ms);
   client.take<Reconnect>();
   CHECK(client.sent<p::Hello>().incarnation == 2);
-  CHECK(client.take<Note>().text == "waiting for the broker");
+  CHECK(client.take<Note>().text == "no answer yet; is achilles-broker running there?");
   CHECK_FALSE(client.session.connected());
+}
+
+TEST_CASE("a job that no worker is there for says so, until one comes") {
+  Harness client;
+  client.in_session();
+  client.open();
+  client.broker(p::JobWindow{job_id(1), 4, 1 << 20, 0});
+  client.woken();
+  client.pass(999ms);
+  client.none();
+  client.pass(1ms);
+  client.drop<p::Heartbeat>();
+  CHECK_THAT(client.take<Note>().text, Catch::Contains("no worker is there"));
+  client.broker(p::Heartbeat{});
+  client.pass(4s);
+  client.drop<p::Heartbeat>();
+  client.none();
+  client.broker(p::Heartbeat{});
+  client.pass(1s);
+  client.drop<p::Heartbeat>();
+  client.take<Note>();
+  client.window(4);
+  client.woken();
+  client.pass(4s);
+  CHECK(client.drop<p::Heartbeat>() == 4);
+}
+
+TEST_CASE("without jobs nobody asks for workers") {
+  Harness client;
+  client.in_session();
+  client.open();
+  client.broker(p::JobWindow{job_id(1), 4, 1 << 20, 0});
+  client.woken();
+  client.feed(JobClosed{job_id(1)});
+  client.sent<p::CloseJob>();
+  client.pass(4s);
+  CHECK(client.drop<p::Heartbeat>() == 4);
 }
 
 TEST_CASE("a client that is always called a little late still loses a silent broker") {

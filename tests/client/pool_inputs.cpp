@@ -1,4 +1,6 @@
 // What may be iterated over, and when the Pool looks at it.
+#include <sys/mman.h>
+
 #include <achilles/pool.hpp>
 #include <atomic>
 #include <forward_list>
@@ -232,4 +234,25 @@ TEST_CASE("chunksize says how many items travel together") {
   const auto sizes = chunks_of(pool().with({.chunksize = 30}).map(attempt, lazy));
   CHECK(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}) == 100);
   CHECK(*std::max_element(sizes.begin(), sizes.end()) <= 30);
+}
+
+TEST_CASE("an input that is too large to be sent ends the input, and says so") {
+  // Pages that nobody writes to are all one page of zeroes: only the encoding takes memory.
+  constexpr std::size_t kSize = std::size_t{1} << 30;
+  void* const memory =
+      mmap(nullptr, kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(memory != MAP_FAILED);
+  const std::string_view too_large(static_cast<const char*>(memory), kSize);
+  const auto size = [](const std::string& text) { return text.size(); };
+  std::vector<std::size_t> sizes;
+  try {
+    for (const auto y : pool().imap(size, std::vector<std::string_view>{"a", "bc", too_large, ""}))
+      sizes.push_back(y);
+    FAIL("it was sent");
+  } catch (const achilles::Error& error) {
+    CHECK_THAT(error.what(), Catch::Contains("an input of 1073741824 bytes"));
+  }
+  CHECK(sizes == std::vector<std::size_t>{1, 2});
+  CHECK(pool().apply(size, "abc") == 3);
+  munmap(memory, kSize);
 }

@@ -60,6 +60,16 @@ TEST_CASE("a Pool is moved while its range is read") {
   CHECK(second.apply(next, 6) == 7);
 }
 
+TEST_CASE("a Pool that was moved from refuses calls, as a closed one does") {
+  Pool first = Pool::local(1);
+  const Pool second = std::move(first);
+  CHECK_THROWS_AS(first.apply(next, 1), achilles::PoolClosed);
+  CHECK_THROWS_AS(first.with({.chunksize = 1}).map(next, std::vector{1}), achilles::PoolClosed);
+  CHECK(first.task_pids().empty());
+  first.close();
+  CHECK(second.apply(next, 1) == 2);
+}
+
 TEST_CASE("two Pools at once") {
   const Pool one = Pool::local(1);
   const Pool two = Pool::local(2);

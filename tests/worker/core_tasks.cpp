@@ -62,6 +62,20 @@ TEST_CASE("task dies mid-chunk: the guilty item is named and the rest is queued 
   CHECK(h.given(b) == Numbers{4, 5});
 }
 
+TEST_CASE("a death in an embedded Pool speaks of this program, which has no hash") {
+  Harness h;
+  h.in_session();
+  h.open(1, 0);
+  h.assign({assignment(1, 1)});
+  const TaskId a = h.started(0);
+  h.ready(a, 0);
+  h.told<protocol::OpenJob>(a);
+  CHECK(h.given(a) == Numbers{1});
+  h.feed(exited(a, 1, 1000));
+  h.noted("A task process of this program (pid 1000) ended on item 1000");
+  h.sent<protocol::Crashed>();
+}
+
 TEST_CASE("a wild item in the page is taken for the chunk's first") {
   Harness h;
   const TaskId a = warm_task(h);

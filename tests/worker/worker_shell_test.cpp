@@ -191,6 +191,9 @@ TEST_CASE("a worker fetches the program, runs chunks, drains and leaves") {
     REQUIRE(results.chunks[0].attempt == protocol::AttemptId{1});
     REQUIRE(results.chunks[0].items.payload.text() == "first");
 
+    // The program is kept beside the work, and a worker that leaves does not wait for that.
+    const std::string kept = folder.path + "/programs/" + protocol::to_hex(name);
+    broker.run_until([&] { return fs::exists(kept); });
     worker.shell.interrupt();
     broker.wait_for<protocol::Bye>();
     REQUIRE(worker.wait() == WorkerShell::End::kLeft);

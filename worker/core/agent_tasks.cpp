@@ -25,6 +25,8 @@ bool answers(const protocol::ChunkResult& result, const Attempt& attempt) {
 }  // namespace
 
 std::string Agent::State::program_name(const Program& program) const {
+  // An embedded Pool has one program, its own, and takes no time to hash it.
+  if (program.id == protocol::ProgramId{}) return "this program";
   return "program " + protocol::to_string(program.id);
 }
 

@@ -69,9 +69,10 @@ class Bound {
 /// pool.map(achilles::bind([](const Table& table, int x) { … }, table), inputs)
 template <class Function, class... Values>
 auto bind(Function function, Values&&... values) {
-  static_assert(
-      (detail::Encodable<stored_t<Values>>::value && ...),
-      "achilles::bind: a bound value cannot be sent; give its struct MSGPACK_DEFINE(members...)");
+  static_assert((detail::Encodable<stored_t<Values>>::value && ...),
+                "achilles::bind: a bound value cannot be sent; give its struct "
+                "MSGPACK_DEFINE(members...) and "
+                "a default constructor");
   return Bound<Function, stored_t<Values>...>(
       std::move(function), std::tuple<stored_t<Values>...>(std::forward<Values>(values)...));
 }
@@ -94,7 +95,9 @@ concept PlainClosure = std::is_class_v<F> && std::is_trivially_copyable_v<F> &&
 
 template <class F>
 consteval void check_callable() {
-  if constexpr (!FunctionPointer<F> && !is_bound<F>) {
+  if constexpr (is_bound<F>) {
+    check_callable<std::remove_cvref_t<decltype(std::declval<const F&>().function())>>();
+  } else if constexpr (!FunctionPointer<F>) {
     static_assert(std::is_class_v<F>,
                   "achilles: this cannot be called on another machine; give a lambda, a function "
                   "object, a function pointer, achilles::fn<&f> or achilles::bind(f, values...)");

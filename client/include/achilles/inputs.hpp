@@ -75,12 +75,25 @@ class GenerateView : public std::ranges::view_interface<GenerateView<Function>> 
   std::unique_ptr<State> state_;
 };
 
+namespace detail {
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+template <class Function>
+concept Generator = is_optional<std::invoke_result_t<Function&>>;
+
+}  // namespace detail
+
 template <class Function>
 auto generate(Function function) {
+  constexpr bool kFits = detail::Generator<Function>;
   static_assert(
-      std::is_invocable_v<Function&>,
+      kFits,
       "achilles::generate takes a function without parameters that returns std::optional<T>");
-  return GenerateView<Function>(std::move(function));
+  if constexpr (kFits) return GenerateView<Function>(std::move(function));
 }
 
 namespace detail {

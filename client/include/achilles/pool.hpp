@@ -136,8 +136,9 @@ consteval void check_call() {
   check_callable<F>();
   static_assert(
       Encodable<A>::value,
-      "achilles: items of this type cannot be sent; give the struct MSGPACK_DEFINE(members...), "
-      "or set achilles::has_msgpack_adaptor for a type with adaptors of its own");
+      "achilles: items of this type cannot be sent; give the struct MSGPACK_DEFINE(members...) and "
+      "a default constructor, or set achilles::has_msgpack_adaptor for a type with adaptors of its "
+      "own");
   static_assert(
       std::is_invocable_v<const F&, A>,
       "achilles: the function cannot be called with the range's items; it is called as const "
@@ -148,7 +149,8 @@ template <class F, class A>
 consteval void check_result() {
   static_assert(Encodable<result_t<F, A>>::value,
                 "achilles: the function's result cannot be sent back; give the struct "
-                "MSGPACK_DEFINE(members...), or return something made of standard types");
+                "MSGPACK_DEFINE(members...) and a default constructor, or return something made of "
+                "standard types");
 }
 
 template <class F, class A>
@@ -193,7 +195,8 @@ auto apply_stream(const std::shared_ptr<Engine>& engine, const F& function,
         {
           auto& open = job.open_chunk();
           const std::lock_guard lock(open.mutex);
-          open.items.append(input);
+          open.items.buffer() = input;
+          open.end_item();
         }
         job.submit();
         job.end_input();
@@ -256,7 +259,8 @@ auto Pool::apply_with(CallOptions options, F function, Args&&... args) const {
   using A = detail::Arguments<stored_t<Args>...>;
   detail::check_callable<F>();
   static_assert((detail::Encodable<stored_t<Args>>::value && ...),
-                "achilles: an argument cannot be sent; give its struct MSGPACK_DEFINE(members...)");
+                "achilles: an argument cannot be sent; give its struct MSGPACK_DEFINE(members...) "
+                "and a default constructor");
   static_assert(
       std::is_invocable_v<const F&, stored_t<Args>...>,
       "achilles: the function cannot be called with these arguments; it is called as const "

@@ -117,11 +117,11 @@ class InputPump {
       } else {
         encode_value(open.items.buffer(), static_cast<A>(std::forward<Reference>(item)));
       }
+      open.end_item();
     } catch (...) {
       open.items.abandon_item();
       throw;
     }
-    open.items.end_item();
   }
 
   View view_;

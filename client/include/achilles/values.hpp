@@ -185,15 +185,18 @@ inline constexpr bool is_flat_array<std::array<T, N>> = true;
 template <class T>
 inline constexpr bool always_false = false;
 
+/// A struct with MSGPACK_DEFINE. Decoding makes one first, and then fills it in.
+template <class T>
+concept Packable = std::default_initializable<T> &&
+                   requires(const T& value, T& target, const msgpack::object& object,
+                            msgpack::packer<Sink>& packer) {
+                     value.msgpack_pack(packer);
+                     target.msgpack_unpack(object);
+                   };
+
 /// Whether T can travel, looked up by the standard templates' arguments.
 template <class T>
-        struct Encodable : std::bool_constant < Scalar<T> ||
-    has_msgpack_adaptor<T> ||
-    requires(const T& value, T& target, const msgpack::object& object,
-             msgpack::packer<Sink>& packer) {
-  value.msgpack_pack(packer);
-  target.msgpack_unpack(object);
-}>{};
+struct Encodable : std::bool_constant<Scalar<T> || has_msgpack_adaptor<T> || Packable<T>> {};
 template <class... Ts>
 struct AllEncodable : std::bool_constant<(Encodable<Ts>::value && ...)> {};
 

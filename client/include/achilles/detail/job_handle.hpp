@@ -55,8 +55,17 @@ struct OpenChunk {
   std::atomic<bool> result_ready = false;
 
   static constexpr std::uint64_t kBytesMax = 256U << 10;
+  /// With what a chunk may hold before it, an item must fit into one payload of the protocol.
+  static constexpr std::uint64_t kItemBytesMax = (1ULL << 30) - kBytesMax;
   /// REQUIRES: mutex held.
   bool full() const { return items.count() >= items_max || items.bytes() >= kBytesMax; }
+  /// The bytes appended to `items` since its last item are one more. Throws Error when they are too
+  /// many. REQUIRES: mutex held.
+  void end_item() {
+    if (items.unfinished_bytes() > kItemBytesMax) throw_too_large(items.unfinished_bytes());
+    items.end_item();
+  }
+  [[noreturn]] static void throw_too_large(std::uint64_t bytes);
 };
 
 class JobHandle {

@@ -67,6 +67,8 @@ class ItemBuilder {
 
   std::uint64_t count() const { return layout_.count; }
   std::uint64_t bytes() const { return buffer_.size(); }
+  /// Appended since the previous end_item().
+  std::uint64_t unfinished_bytes() const { return buffer_.size() - item_start_; }
   bool empty() const { return layout_.count == 0; }
 
   /// Hands over everything and starts anew.

@@ -1,0 +1,5 @@
+#include <achilles/pool.hpp>
+
+int main() {
+  achilles::Pool().map([](int x) { return x; }, achilles::generate([] { return 1; }));
+}
