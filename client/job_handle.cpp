@@ -42,6 +42,12 @@ RemoteError::Details details_of(const protocol::ItemError& item, protocol::JobId
 
 }  // namespace
 
+void OpenChunk::refuse_open_item(std::uint64_t index) {
+  const auto bytes = items.open_bytes();
+  items.abandon_item();
+  throw ItemTooLarge(index, bytes, item_bytes_max);
+}
+
 struct JobHandle::State {
   std::shared_ptr<Engine> engine;
   protocol::JobId job;

@@ -54,6 +54,9 @@ void Scheduler::State::on_open_job(Peer& peer, protocol::OpenJob&& open) {
   client.failed_jobs.erase(open.job);
   client.jobs.insert(open.job);
   programs.open_job(open.program, open.job);
+  if (open.max_payload_bytes == 0 || open.max_payload_bytes > options.max_payload_bytes) {
+    open.max_payload_bytes = options.max_payload_bytes;
+  }
   Job& job = jobs.add(open);
   if (open.context.size() > protocol::kMaxContextBytes) {
     fail_job(job, ErrorKind::kJobRefused,
@@ -105,7 +108,8 @@ std::optional<protocol::Rejected> Scheduler::State::fault_of(const Job& job,
     return fault(RejectReason::kOverLimit,
                  "has " + std::to_string(chunk.items.bytes()) + " bytes; at most " +
                      std::to_string(options.max_payload_bytes) +
-                     " are allowed: make its items smaller, or use a smaller chunksize.");
+                     " are allowed: make its items smaller, use a smaller chunksize, or start the "
+                     "broker with a larger --max-payload-mib.");
   }
   if (chunk.items.layout.sizes.size() > kSizesPerChunkMax) {
     return fault(RejectReason::kOverLimit,
