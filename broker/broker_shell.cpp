@@ -20,7 +20,7 @@ BrokerShell::BrokerShell(protocol::Context& context, ShellOptions options, Log l
     : options_(std::move(options)),
       log_(std::move(log)),
       scheduler_(options_.scheduler, protocol::now()),
-      socket_(context) {}
+      socket_(context, options_.socket) {}
 
 BrokerShell::~BrokerShell() = default;
 

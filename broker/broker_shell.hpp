@@ -27,6 +27,7 @@ namespace achilles::broker {
 
 struct ShellOptions {
   SchedulerOptions scheduler;
+  protocol::SocketOptions socket;
   std::uint64_t unsent_bytes_max = 256ULL << 20;
 };
 
