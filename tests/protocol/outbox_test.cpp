@@ -235,7 +235,18 @@ TEST_CASE("a job that is over takes back what waits and what is half sent of it"
   CHECK(sender.outbox.waiting_bytes() == 0);
 }
 
-TEST_CASE("what is of two jobs outlives one of them, and those behind the lost one go on") {
+TEST_CASE("what is of two jobs outlives one of them") {
+  Sender sender;
+  sender.outbox.add(Assign{{assignment(kJob, 1, 2 * kMiB), assignment(kOther, 2, 2 * kMiB)}});
+  sender.pull();
+  sender.outbox.drop(kJob);
+  sender.take_all();
+  const auto rest = sender.pull_all();
+  CHECK(names(rest) == Names{"PART 1"});
+  CHECK(part_bytes(rest) > 2 * kMiB);
+}
+
+TEST_CASE("those that wait for a message that is taken back go on") {
   Sender sender;
   sender.outbox.add(Assign{{assignment(kJob, 1, 3 * kMiB)}});
   sender.pull();

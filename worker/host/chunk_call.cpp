@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "protocol/limits.hpp"
+
 namespace achilles::host {
 
 void ChunkCall::throw_too_large() const {
@@ -12,9 +14,11 @@ void ChunkCall::throw_too_large() const {
     throw std::length_error("its chunk's results take " + std::to_string(results_.bytes()) +
                             " bytes together, " + limit + "; set a smaller chunksize");
   }
-  throw std::length_error("it takes " + std::to_string(bytes) + " bytes, " + limit +
-                          "; return less, write it to a file, or start the broker with a larger "
-                          "--max-payload-mib (1024 at most)");
+  const bool may_grow = results_bytes_max_ < protocol::kMaxPayloadBytes;
+  throw std::length_error(
+      "it takes " + std::to_string(bytes) + " bytes, " + limit +
+      "; return less, or write it to a file" +
+      (may_grow ? ", or start the broker with a larger --max-payload-mib" : ""));
 }
 
 }  // namespace achilles::host
