@@ -4,7 +4,6 @@
 #include <utility>
 #include <variant>
 
-#include "protocol/codec.hpp"
 #include "protocol/transport/clock.hpp"
 
 namespace achilles::broker {
@@ -21,7 +20,7 @@ BrokerShell::BrokerShell(protocol::Context& context, ShellOptions options, Log l
     : options_(std::move(options)),
       log_(std::move(log)),
       scheduler_(options_.scheduler, protocol::now()),
-      socket_(context) {}
+      socket_(context, options_.socket) {}
 
 BrokerShell::~BrokerShell() = default;
 
@@ -53,16 +52,25 @@ void BrokerShell::run(protocol::SignalWatcher* signals) {
 }
 
 void BrokerShell::receive() {
+  std::vector<PeerId> heard;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
     auto received = socket_.receive();
     if (!received) break;
     const PeerId peer{received->peer};
-    auto decoded = protocol::decode(received->frames);
-    if (auto* malformed = std::get_if<protocol::Malformed>(&decoded)) {
-      step(MessageMalformed{peer, malformed->reason, std::move(malformed->detail)});
-    } else {
-      step(MessageReceived{peer, std::get<protocol::Message>(std::move(decoded))});
-    }
+    hear(peer, received->frames);
+    if (heard.empty() || heard.back() != peer) heard.push_back(peer);
+  }
+  for (const PeerId peer : heard) flush(peer);  // What it took makes room, what it sent is taken.
+}
+
+void BrokerShell::hear(PeerId peer, const protocol::Frames& frames) {
+  auto received = hop_of(peer).receive(frames);
+  if (auto* message = std::get_if<protocol::Message>(&received)) {
+    step(MessageReceived{peer, std::move(*message)});
+  } else if (auto* malformed = std::get_if<protocol::Malformed>(&received)) {
+    step(MessageMalformed{peer, malformed->reason, std::move(malformed->detail)});
+  } else {
+    step(PeerHeard{peer});
   }
 }
 
@@ -93,35 +101,53 @@ void BrokerShell::step(Event event) {
 
 void BrokerShell::report_lost() {
   while (!lost_.empty()) {
-    for (const PeerId peer : std::exchange(lost_, {})) step(PeerUnreachable{peer});
+    for (const PeerId peer : std::exchange(lost_, {})) {
+      hops_.erase(peer.value);
+      step(PeerUnreachable{peer});
+    }
   }
 }
 
 void BrokerShell::execute(Commands& commands) {
   for (auto& command : commands) {
     if (const auto* message = std::get_if<SendMessage>(&command)) {
-      send(message->peer, message->message);
+      hop_of(message->peer).send(message->message);
+      flush(message->peer);
     } else if (const auto* forget = std::get_if<ForgetPeer>(&command)) {
       socket_.forget(forget->peer.value);
+      hops_.erase(forget->peer.value);
     } else {
       log_(std::get<Note>(command));
     }
   }
 }
 
-void BrokerShell::send(PeerId peer, const protocol::Message& message) {
-  const auto result = socket_.send(peer.value, protocol::encode(message));
-  if (result == protocol::SendResult::kUnreachable) {
-    lost_.push_back(peer);
-  } else if (result == protocol::SendResult::kQueued &&
-             socket_.unsent_bytes(peer.value) > options_.unsent_bytes_max) {
+protocol::Hop& BrokerShell::hop_of(PeerId peer) {
+  return hops_.try_emplace(peer.value, protocol::Hop::End::kBroker).first->second;
+}
+
+void BrokerShell::flush(PeerId peer) {
+  const auto hop = hops_.find(peer.value);
+  if (hop == hops_.end()) return;  // Forgotten meanwhile.
+  while (auto frames = hop->second.next()) {
+    if (!send(peer, std::move(*frames))) return;
+  }
+}
+
+bool BrokerShell::send(PeerId peer, protocol::Frames frames) {
+  const auto result = socket_.send(peer.value, std::move(frames));
+  const bool unread = result == protocol::SendResult::kQueued &&
+                      socket_.unsent_bytes(peer.value) > options_.unsent_bytes_max;
+  if (result != protocol::SendResult::kUnreachable && !unread) return true;
+  if (unread) {
     log_({Note::Level::kWarning, "Peer " + std::to_string(peer.value) +
                                      " does not read what is sent to it (" +
                                      std::to_string(options_.unsent_bytes_max >> 20) +
                                      " MiB wait for it): its connection is given up."});
     socket_.forget(peer.value);
-    lost_.push_back(peer);
   }
+  lost_.push_back(peer);
+  return false;
 }
 
 void BrokerShell::farewell() {

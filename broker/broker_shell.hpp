@@ -6,16 +6,19 @@
 // Invariants:
 //  1. At most kMessagesPerTurn messages are taken in before timers and other peers get their turn.
 //  2. A peer whose unsent bytes exceed `unsent_bytes_max` is dropped: one slow reader costs bounded
-//     memory, and the scheduler learns of it as of any lost connection.
+//     memory, and the scheduler learns of it as of any lost connection. Large messages that wait in
+//     its Hop do not count: the scheduler's credits bound them, and they may be larger than that.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "broker/core/scheduler.hpp"
+#include "protocol/hop.hpp"
 #include "protocol/transport/poll_loop.hpp"
 #include "protocol/transport/signals.hpp"
 #include "protocol/transport/socket.hpp"
@@ -24,6 +27,7 @@ namespace achilles::broker {
 
 struct ShellOptions {
   SchedulerOptions scheduler;
+  protocol::SocketOptions socket;
   std::uint64_t unsent_bytes_max = 256ULL << 20;
 };
 
@@ -44,10 +48,15 @@ class BrokerShell {
 
  private:
   void receive();
+  void hear(PeerId peer, const protocol::Frames& frames);
   void turn();
   void step(Event event);
   void execute(Commands& commands);
-  void send(PeerId peer, const protocol::Message& message);
+  protocol::Hop& hop_of(PeerId peer);
+  /// Hands over what the peer's hop has to send.
+  void flush(PeerId peer);
+  /// False: the peer is lost.
+  bool send(PeerId peer, protocol::Frames frames);
   void report_lost();
   void farewell();
 
@@ -55,6 +64,7 @@ class BrokerShell {
   const Log log_;
   Scheduler scheduler_;
   protocol::RouterSocket socket_;
+  std::unordered_map<protocol::PeerHandle, protocol::Hop> hops_;
   protocol::PollLoop loop_;
   /// Peers that could not be sent to; the scheduler is told once it has finished what it is at.
   std::vector<PeerId> lost_;

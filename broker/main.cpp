@@ -58,6 +58,7 @@ int run(const broker::BrokerOptions& options) {
   shell_options.scheduler.heartbeat_interval =
       std::chrono::milliseconds(options.heartbeat_interval_ms);
   shell_options.scheduler.kept_bytes_max = options.memory_mib << 20;
+  shell_options.scheduler.max_payload_bytes = options.max_payload_mib << 20;
   shell_options.scheduler.host = host_name();
   shell_options.scheduler.pid = static_cast<std::uint32_t>(getpid());
   broker::BrokerShell shell(context, std::move(shell_options), log_note);

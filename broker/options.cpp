@@ -49,6 +49,12 @@ std::variant<BrokerOptions, Exit> parse_options(int argc, const char* const* arg
                  "more jobs.")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
+  app.add_option(
+         "--max-payload-mib", options.max_payload_mib,
+         "The largest item, chunk or chunk's results, in MiB. Larger ones are errors of the "
+         "call that makes them; every hop needs memory for those that are under way.")
+      ->check(CLI::Range(std::uint64_t{1}, protocol::kMaxPayloadBytes >> 20))
+      ->capture_default_str();
   bool reaches_beyond = false;
   app.set_version_flag("--version", version_text(), "Print the versions and exit");
   try {

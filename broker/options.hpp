@@ -5,6 +5,8 @@
 #include <string>
 #include <variant>
 
+#include "protocol/limits.hpp"
+
 namespace achilles::broker {
 
 struct BrokerOptions {
@@ -13,6 +15,7 @@ struct BrokerOptions {
   std::string log_level = "info";
   std::uint32_t heartbeat_interval_ms = 1000;
   std::uint64_t memory_mib = 8192;
+  std::uint64_t max_payload_mib = protocol::kMaxPayloadBytes >> 20;
 };
 
 /// The program is to end at once, with this text on stdout (0) or stderr (otherwise).

@@ -167,6 +167,7 @@ JobHandle::Next Engine::wait(JobId job) {
     } else if (!consumer.input_ended && session_.wants_input(job)) {
       const std::lock_guard open_lock(consumer.open->mutex);
       consumer.open->items_max = session_.next_chunk_items(job);
+      consumer.open->item_bytes_max = session_.max_payload_bytes();
       next = Next::kInput;
     } else if (session_.finished(job)) {
       next = Next::kEnd;

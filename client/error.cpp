@@ -1,5 +1,7 @@
 #include "achilles/error.hpp"
 
+#include "protocol/limits.hpp"
+
 namespace achilles {
 namespace {
 
@@ -51,6 +53,17 @@ const std::string& empty() {
 
 RemoteError::RemoteError(Details details)
     : Error(describe(details)), details_(std::make_shared<const Details>(std::move(details))) {}
+
+ItemTooLarge::ItemTooLarge(std::uint64_t index, std::uint64_t bytes, std::uint64_t bytes_max)
+    : Error("achilles: item " + std::to_string(index) + " takes " + std::to_string(bytes) +
+            " bytes, at most " + std::to_string(bytes_max) +
+            " can be sent; cut it into smaller items, or let the tasks read the data themselves" +
+            (bytes_max < protocol::kMaxPayloadBytes
+                 ? ", or start the broker with a larger --max-payload-mib"
+                 : "")),
+      index_(index),
+      bytes_(bytes),
+      bytes_max_(bytes_max) {}
 
 const std::string& RemoteError::type_name() const noexcept {
   return details_->causes.empty() ? empty() : details_->causes.front().type;

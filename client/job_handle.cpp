@@ -44,12 +44,10 @@ RemoteError::Details details_of(const protocol::ItemError& item, protocol::JobId
 
 }  // namespace
 
-static_assert(OpenChunk::kItemBytesMax + OpenChunk::kBytesMax == protocol::kMaxPayloadBytes);
-
-void OpenChunk::throw_too_large(std::uint64_t bytes) {
-  throw Error("achilles cannot send an input of " + std::to_string(bytes) + " bytes: at most " +
-              std::to_string(kItemBytesMax) +
-              " are allowed; cut it into several, or let the tasks read the data themselves");
+void OpenChunk::refuse_open_item(std::uint64_t index) {
+  const auto bytes = items.open_bytes();
+  items.abandon_item();
+  throw ItemTooLarge(index, bytes, item_bytes_max);
 }
 
 struct JobHandle::State {

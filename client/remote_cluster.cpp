@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "protocol/codec.hpp"
+#include "protocol/limits.hpp"
 
 namespace achilles::client {
 
@@ -26,7 +26,7 @@ RemoteCluster::RemoteCluster(std::string endpoint, std::shared_ptr<const OwnProg
 
 RemoteCluster::~RemoteCluster() {
   socket_->set_linger(kGoodbyeMax);
-  socket_->send(protocol::encode(protocol::Bye{"the Pool is closed"}));
+  send(protocol::Bye{"the Pool is closed"});
 }
 
 void RemoteCluster::connect() {
@@ -34,10 +34,20 @@ void RemoteCluster::connect() {
   if (socket_) socket_->set_linger(kLastWordsMax);
   socket_ = std::make_unique<protocol::DealerSocket>(context_);
   socket_->connect(endpoint_);
+  hop_ = protocol::Hop(protocol::Hop::End::kPeer);
+}
+
+void RemoteCluster::send(const protocol::Message& message) {
+  hop_.send(message);
+  flush();
+}
+
+void RemoteCluster::flush() {
+  while (auto frames = hop_.next()) socket_->send(std::move(*frames));
 }
 
 void RemoteCluster::carry_out(SendToBroker command) {
-  socket_->send(protocol::encode(command.message));
+  send(command.message);
 }
 
 void RemoteCluster::carry_out(Reconnect) {
@@ -47,9 +57,8 @@ void RemoteCluster::carry_out(Reconnect) {
 void RemoteCluster::carry_out(ServeProgram command) {
   const auto& request = command.request;
   if (request.program != program_->id() || request.offset >= program_->size()) return;
-  socket_->send(protocol::encode(
-      protocol::ProgramPart{request.program, program_->size(), request.offset,
-                            program_->read(request.offset, protocol::kPartBytes)}));
+  send(protocol::ProgramPart{request.program, program_->size(), request.offset,
+                             program_->read(request.offset, protocol::kPartBytes)});
 }
 
 void RemoteCluster::turn(TimePoint now, std::vector<Event>& events) {
@@ -57,13 +66,16 @@ void RemoteCluster::turn(TimePoint now, std::vector<Event>& events) {
   for (int received = 0; received < kMessagesPerTurn; ++received) {
     const auto frames = socket_->receive();
     if (!frames) break;
-    auto decoded = protocol::decode(*frames);
-    if (auto* message = std::get_if<protocol::Message>(&decoded)) {
+    auto heard = hop_.receive(*frames);
+    if (auto* message = std::get_if<protocol::Message>(&heard)) {
       events.push_back(BrokerMessage{std::move(*message)});
+    } else if (auto* malformed = std::get_if<protocol::Malformed>(&heard)) {
+      events.push_back(BrokerMalformed{std::move(malformed->detail)});
     } else {
-      events.push_back(BrokerMalformed{std::get<protocol::Malformed>(decoded).detail});
+      events.push_back(BrokerHeard{});
     }
   }
+  flush();  // What it took makes room, what it sent is taken.
   more_to_receive_ = socket_->poll_prepare();
 }
 

@@ -11,6 +11,7 @@
 
 #include "client/cluster.hpp"
 #include "client/own_program.hpp"
+#include "protocol/hop.hpp"
 #include "protocol/transport/socket.hpp"
 
 namespace achilles::client {
@@ -33,11 +34,14 @@ class RemoteCluster final : public Cluster {
 
  private:
   void connect();
+  void send(const protocol::Message& message);
+  void flush();
 
   std::string endpoint_;
   std::shared_ptr<const OwnProgram> program_;
   protocol::Context context_;
   std::unique_ptr<protocol::DealerSocket> socket_;
+  protocol::Hop hop_{protocol::Hop::End::kPeer};
   bool more_to_receive_ = false;
   protocol::TimePoint last_turn_;
 };

@@ -89,6 +89,11 @@ const char* flaw_in(const ProgramPart& part) {
   return inside ? nullptr : "a part that is outside the program or too large";
 }
 
+template <>
+const char* flaw_in(const Part& part) {
+  return part.bytes.size() <= kPartBytes ? nullptr : "a part above kPartBytes";
+}
+
 // ---- writing --------------------------------------------------------------------------------
 
 struct Encoder {
@@ -426,6 +431,12 @@ std::string_view name_of(MessageType type) {
       return "HEARTBEAT";
     case MessageType::kBye:
       return "BYE";
+    case MessageType::kPart:
+      return "PART";
+    case MessageType::kPartsTaken:
+      return "PARTS_TAKEN";
+    case MessageType::kPartsDropped:
+      return "PARTS_DROPPED";
     case MessageType::kOpenJob:
       return "OPEN_JOB";
     case MessageType::kCloseJob:

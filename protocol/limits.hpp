@@ -10,7 +10,7 @@ namespace achilles::protocol {
 inline constexpr std::uint64_t kMaxPayloadBytes = 1ULL << 30;
 /// A program's executable.
 inline constexpr std::uint64_t kMaxProgramBytes = 4ULL << 30;
-/// Programs, function contexts and the like travel in parts of this size.
+/// A program travels in parts of this size, a large message in parts of at most this size.
 inline constexpr std::uint64_t kPartBytes = 1ULL << 20;
 /// The bytes bound to a job (a lambda's captures, achilles::bind's values).
 inline constexpr std::uint64_t kMaxContextBytes = 64ULL << 20;
@@ -28,6 +28,27 @@ inline constexpr std::uint64_t kMaxTextBytes = 64ULL << 10;
 /// larger. It keeps frame 0 below kMaxHeaderBytes and leaves room for control traffic in between.
 inline constexpr std::uint64_t kBatchChunks = 1024;
 inline constexpr std::uint64_t kBatchBytes = 1ULL << 20;
+
+/// A message of no more bytes travels whole, a larger one in parts. A part of a program, and a full
+/// batch, are still whole.
+inline constexpr std::uint64_t kMaxWholeBytes = kPartBytes + (64ULL << 10);
+/// How large a sender makes the parts of a message: each is a sign of life for the receiver, on a
+/// slow network too.
+inline constexpr std::uint64_t kSentPartBytes = 256ULL << 10;
+/// Parts that may be under way in one direction of a connection, not acknowledged yet. What is sent
+/// next waits behind so much at most.
+inline constexpr std::uint64_t kPartsInFlightBytes = 2ULL << 20;
+/// Messages that may be half sent in one direction of a connection, of twice the largest message's
+/// bytes in all.
+inline constexpr std::uint64_t kMaxStreams = 8;
+
+/// The largest message where payloads are at most `max_payload_bytes`, 0 meaning kMaxPayloadBytes.
+constexpr std::uint64_t max_message_bytes(std::uint64_t max_payload_bytes) {
+  const std::uint64_t payload = max_payload_bytes == 0 || max_payload_bytes > kMaxPayloadBytes
+                                    ? kMaxPayloadBytes
+                                    : max_payload_bytes;
+  return (payload > kMaxContextBytes ? payload : kMaxContextBytes) + kMaxHeaderBytes;
+}
 
 inline constexpr std::chrono::milliseconds kHeartbeatInterval{1000};
 /// In heartbeat intervals of silence.

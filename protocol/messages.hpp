@@ -25,6 +25,9 @@ enum class MessageType : std::uint8_t {
   kRejected = 3,
   kHeartbeat = 4,
   kBye = 5,
+  kPart = 6,
+  kPartsTaken = 7,
+  kPartsDropped = 8,
   kOpenJob = 16,
   kCloseJob = 17,
   kJobWindow = 18,
@@ -144,6 +147,46 @@ struct Bye {
   }
 };
 
+/// A part of a message that is too large to travel whole. protocol/hop.hpp makes parts of messages
+/// and messages of parts; cores never see one.
+struct Part {
+  static constexpr MessageType kType = MessageType::kPart;
+  std::uint64_t stream = 0;  ///< Which message: counted from 1, in a session and a direction.
+  std::vector<std::uint64_t> frame_sizes;  ///< First part only: the frames of the whole.
+  std::uint64_t offset = 0;                ///< In the whole, its frames one after another.
+  Bytes bytes;
+  bool operator==(const Part&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("stream", m.stream);
+    visit("frame_sizes", m.frame_sizes);
+    visit("offset", m.offset);
+    visit("bytes", m.bytes);
+  }
+};
+
+/// How many bytes of parts were received in all, in this session: the sender may go on.
+struct PartsTaken {
+  static constexpr MessageType kType = MessageType::kPartsTaken;
+  std::uint64_t total_bytes = 0;
+  bool operator==(const PartsTaken&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("total_bytes", m.total_bytes);
+  }
+};
+
+/// The rest of this half-sent message will not come: its job is over.
+struct PartsDropped {
+  static constexpr MessageType kType = MessageType::kPartsDropped;
+  std::uint64_t stream = 0;
+  bool operator==(const PartsDropped&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("stream", m.stream);
+  }
+};
+
 // ---- client with broker ---------------------------------------------------------------------
 
 /// Client → broker, first in a session: the jobs it goes on with. All others of it are over.
@@ -167,6 +210,8 @@ struct OpenJob {
   Bytes context;      ///< What is bound to the function, sent once.
   std::string label;  ///< For people: the function's name.
   std::uint32_t crash_limit = 0;
+  /// Of one chunk's results. 0, and whatever is above the broker's own limit, means that limit.
+  std::uint64_t max_payload_bytes = 0;
   /// From a client that goes on in a new session: so many chunks, the first of its SUBMITs, it has
   /// submitted before, and workers may hold them. 0 in all other cases.
   std::uint64_t resubmits = 0;
@@ -179,6 +224,7 @@ struct OpenJob {
     visit("context", m.context);
     visit("label", m.label);
     visit("crash_limit", m.crash_limit);
+    visit("max_payload_bytes", m.max_payload_bytes);
     visit("resubmits", m.resubmits);
   }
 };
@@ -643,7 +689,7 @@ struct WhyReply {
 };
 
 using Message =
-    std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, OpenJob, CloseJob, JobWindow, Submit,
+    std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, Part, PartsTaken, PartsDropped, OpenJob, CloseJob, JobWindow, Submit,
                  ResultCredit, JobFailed, KeepJobs, Accepted, WorkerState, Assign, Grant, Results,
                  ResultReady, Crashed, Returned, ProgramRefused, Holding, Revoke, NeedProgram,
                  ProgramPart, TaskReady, StatusRequest, StatusReply, WhyRequest, WhyReply>;

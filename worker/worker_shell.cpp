@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "protocol/codec.hpp"
+#include "protocol/hop.hpp"
 #include "protocol/transport/clock.hpp"
 #include "protocol/transport/poll_loop.hpp"
 #include "protocol/transport/socket.hpp"
@@ -31,6 +31,8 @@ constexpr std::chrono::seconds kReportInterval{10};
 constexpr std::chrono::seconds kFirstReportAfter{2};
 /// What was sent last (BYE, the last results) may delay our end so long.
 constexpr std::chrono::milliseconds kLastWordsLinger{1000};
+/// Large results are waited for until they were taken, unless the broker is silent for so long.
+constexpr std::chrono::seconds kLastResultsPatience{10};
 
 AgentOptions agent_options(const WorkerShellOptions& options) {
   AgentOptions agent;
@@ -49,6 +51,7 @@ struct WorkerShell::State {
 
   void open_socket();
   void receive_from_broker();
+  void flush_to_broker();
   void note_answer(const protocol::Message& message);
   void collect_events();
   void check_interrupts();
@@ -62,7 +65,7 @@ struct WorkerShell::State {
   void carry_out(Reconnect& command);
   void carry_out(LoadProgram& command) { cache.load(command.program); }
   void carry_out(StoreProgramPart& command) { cache.store(std::move(command.part)); }
-  void carry_out(Leave&) { stop(End::kLeft); }
+  void carry_out(Leave&) { leave_by = protocol::now() + kLastResultsPatience; }
   void carry_out(Note& command);
   template <class TaskCommand>
   void carry_out(TaskCommand& command) {
@@ -73,6 +76,7 @@ struct WorkerShell::State {
   protocol::PollLoop loop;
   protocol::Context context;
   std::optional<protocol::DealerSocket> socket;
+  protocol::Hop hop{protocol::Hop::End::kPeer};
   protocol::PollLoop::WatchId socket_watch = 0;
   ProgramCache cache;
   ScratchFolders scratch;
@@ -94,6 +98,7 @@ struct WorkerShell::State {
   bool ever_answered = false;
   TimePoint report_at;
   std::optional<TimePoint> give_up_at;
+  std::optional<TimePoint> leave_by;  ///< Nothing is left to do but to hand results over.
 };
 
 WorkerShell::State::State(WorkerShellOptions options_)
@@ -126,6 +131,7 @@ void WorkerShell::State::open_socket() {
   socket.reset();
   socket.emplace(context);
   socket->connect(options.endpoint);
+  hop = protocol::Hop(protocol::Hop::End::kPeer);
   socket_watch = loop.watch(*socket, [this] { broker_ready = true; });
   answered = false;
   report_at = protocol::now() + kFirstReportAfter;
@@ -134,15 +140,23 @@ void WorkerShell::State::open_socket() {
 void WorkerShell::State::receive_from_broker() {
   for (int i = 0; i < kMessagesPerTurn; ++i) {
     auto frames = socket->receive();
-    if (!frames) return;
-    auto decoded = protocol::decode(*frames);
-    if (auto* malformed = std::get_if<protocol::Malformed>(&decoded)) {
+    if (!frames) break;
+    if (leave_by) leave_by = protocol::now() + kLastResultsPatience;
+    auto received = hop.receive(*frames);
+    if (auto* message = std::get_if<protocol::Message>(&received)) {
+      note_answer(*message);
+      events.push_back(BrokerMessage{std::move(*message)});
+    } else if (auto* malformed = std::get_if<protocol::Malformed>(&received)) {
       events.push_back(BrokerMalformed{malformed->reason, std::move(malformed->detail)});
     } else {
-      note_answer(std::get<protocol::Message>(decoded));
-      events.push_back(BrokerMessage{std::move(std::get<protocol::Message>(decoded))});
+      events.push_back(BrokerHeard{});
     }
   }
+  flush_to_broker();  // What it took makes room, what it sent is taken.
+}
+
+void WorkerShell::State::flush_to_broker() {
+  while (auto frames = hop.next()) socket->send(std::move(*frames));
 }
 
 void WorkerShell::State::note_answer(const protocol::Message& message) {
@@ -161,6 +175,7 @@ void WorkerShell::State::check_interrupts() {
   }
   if (interrupts_seen < 2 && count >= 2 && !end) {
     spdlog::warn("told to stop at once: {} task processes end now", tasks.task_count());
+    hop.drop_unsent();
     commands.push_back(SendToBroker{protocol::Bye{"stopped"}});
     carry_out_all();
     stop(End::kStopped);
@@ -192,6 +207,7 @@ std::optional<TimePoint> WorkerShell::State::next_deadline() const {
   };
   if (!answered) consider(report_at);
   if (!ever_answered && give_up_at) consider(*give_up_at);
+  if (leave_by) consider(*leave_by);
   return earliest;
 }
 
@@ -205,6 +221,7 @@ void WorkerShell::State::turn() {
     carry_out_all();
     report_silence(now);
     if (!ever_answered && give_up_at && *give_up_at <= now) stop(End::kNoBroker);
+    if (leave_by && (!hop.holds_bye() || *leave_by <= now)) stop(End::kLeft);
     // A task process that failed to start is news already.
   } while (!end && tasks.events_waiting());
   tasks.flush();
@@ -221,7 +238,8 @@ void WorkerShell::State::carry_out_all() {
 
 void WorkerShell::State::carry_out(SendToBroker& command) {
   // Whether it arrives is the core's concern: it hears, or does not hear, from the broker.
-  socket->send(protocol::encode(command.message));
+  hop.send(command.message);
+  flush_to_broker();
 }
 
 void WorkerShell::State::carry_out(Reconnect& command) {

@@ -24,11 +24,16 @@ struct MessageMalformed {
   std::string detail;
 };
 
+/// A part of a message arrived, or the peer took parts: a sign of life and nothing more.
+struct PeerHeard {
+  PeerId peer;
+};
+
 /// A message could not be sent: the peer's connection is gone.
 struct PeerUnreachable {
   PeerId peer;
 };
 
-using Event = std::variant<MessageReceived, MessageMalformed, PeerUnreachable>;
+using Event = std::variant<MessageReceived, MessageMalformed, PeerHeard, PeerUnreachable>;
 
 }  // namespace achilles::broker

@@ -57,6 +57,9 @@ void Scheduler::State::on_open_job(Peer& peer, protocol::OpenJob&& open) {
   client.failed_jobs.erase(open.job);
   client.kept.erase(open.job);
   client.jobs.insert(open.job);
+  if (open.max_payload_bytes == 0 || open.max_payload_bytes > options.max_payload_bytes) {
+    open.max_payload_bytes = options.max_payload_bytes;
+  }
   Job& job = known != nullptr ? *known : jobs.add(open.job);
   resume(job, open);
   if (open.context.size() > protocol::kMaxContextBytes) {
@@ -146,7 +149,8 @@ std::optional<protocol::Rejected> Scheduler::State::fault_of(const Job& job,
     return fault(RejectReason::kOverLimit,
                  "has " + std::to_string(chunk.items.bytes()) + " bytes; at most " +
                      std::to_string(options.max_payload_bytes) +
-                     " are allowed: make its items smaller, or use a smaller chunksize.");
+                     " are allowed: make its items smaller, use a smaller chunksize, or start the "
+                     "broker with a larger --max-payload-mib.");
   }
   if (chunk.items.layout.sizes.size() > kSizesPerChunkMax) {
     return fault(RejectReason::kOverLimit,

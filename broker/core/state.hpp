@@ -71,6 +71,7 @@ struct Scheduler::State {
   Peer& hear(PeerId id);
   void handle(MessageReceived&& event);
   void handle(MessageMalformed&& event);
+  void handle(PeerHeard&& event) { hear(event.peer); }
   void handle(PeerUnreachable&& event);
   /// While the broker leaves: only who else has left counts.
   void handle_last_words(const Event& event);

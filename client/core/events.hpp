@@ -17,6 +17,8 @@ struct BrokerMessage {
 struct BrokerMalformed {
   std::string detail;
 };
+/// A part of a message came from the broker, or it took parts: a sign of life and nothing more.
+struct BrokerHeard {};
 /// The user called map, imap, apply…
 struct JobOpened {
   protocol::OpenJob spec;
@@ -42,7 +44,7 @@ struct JobClosed {
   protocol::JobId job;
 };
 
-using Event = std::variant<BrokerMessage, BrokerMalformed, JobOpened, ChunkClosed, InputEnded,
-                           ConsumerWaits, JobClosed>;
+using Event = std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, JobOpened, ChunkClosed,
+                           InputEnded, ConsumerWaits, JobClosed>;
 
 }  // namespace achilles::client

@@ -54,6 +54,21 @@ void Job::set_window(const protocol::JobWindow& window) {
   slots_ = std::max(window.slots, 1U);
 }
 
+bool Job::fail_if_too_large(std::uint64_t payload_bytes_max) {
+  if (failure_ || unsent_.empty()) return false;
+  const protocol::Chunk& next = unsent_.front();
+  if (next.items.bytes() <= payload_bytes_max) return false;
+  protocol::ErrorRecord error;
+  error.kind = protocol::ErrorKind::kJobRefused;
+  error.detail = "the chunk at item " + std::to_string(next.first) + " takes " +
+                 std::to_string(next.items.bytes()) + " bytes, at most " +
+                 std::to_string(payload_bytes_max) +
+                 " can be sent to this broker: make its items smaller, use a smaller chunksize, or "
+                 "start the broker with a larger --max-payload-mib";
+  fail(std::move(error));
+  return true;
+}
+
 std::vector<protocol::Chunk> Job::take_sendable() {
   std::vector<protocol::Chunk> chunks;
   while (!unsent_.empty() && outstanding_.count() < window_chunks_ &&

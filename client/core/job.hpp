@@ -29,6 +29,8 @@ class Job {
   void add_chunk(protocol::Items items);
   void end_input() { input_ended_ = true; }
   void set_window(const protocol::JobWindow& window);
+  /// Fails the job when its next chunk has more bytes than can be sent. True: just now.
+  bool fail_if_too_large(std::uint64_t payload_bytes_max);
   /// Chunks that may be sent now; they count as outstanding from here on.
   std::vector<protocol::Chunk> take_sendable();
   /// True when the user has something new to take.

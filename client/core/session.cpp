@@ -102,6 +102,8 @@ struct Session::State {
   void open(TimePoint now, const Job& job, Commands& out) { send(now, job.opening(), out); }
   void pump(TimePoint now, Job& job, Commands& out) {
     if (!welcome) return;
+    // A broker that was started anew may take less than the one that the items were made for.
+    if (job.fail_if_too_large(max_payload_bytes())) return wake(job, out);
     protocol::send_batched(
         job.take_sendable(),
         [](const protocol::Chunk& chunk) {
@@ -118,6 +120,11 @@ struct Session::State {
     } else if (!next_workers_note) {
       next_workers_note = now + kHelloAgain;
     }
+  }
+  std::uint64_t max_payload_bytes() const {
+    const bool told = welcome && welcome->max_payload_bytes != 0;
+    return told ? std::min(welcome->max_payload_bytes, protocol::kMaxPayloadBytes)
+                : protocol::kMaxPayloadBytes;
   }
   void wake(const Job& job, Commands& out) { out.push_back(WakeConsumer{job.spec().job}); }
 
@@ -233,6 +240,8 @@ void Session::step(TimePoint now, Event event, Commands& out) {
   } else if (const auto* malformed = std::get_if<BrokerMalformed>(&event)) {
     s.last_rejection = malformed->detail;
     out.push_back(Note{"the broker sent what is no message: " + malformed->detail});
+  } else if (std::holds_alternative<BrokerHeard>(event)) {
+    s.last_heard = now;
   } else if (auto* opened = std::get_if<JobOpened>(&event)) {
     const JobId id = opened->spec.job;
     auto [at, is_new] =
@@ -342,6 +351,10 @@ bool Session::wants_input(JobId id) const {
 std::uint64_t Session::next_chunk_items(JobId id) const {
   const Job* job = state_->find(id);
   return job != nullptr ? job->next_chunk_items() : 1;
+}
+
+std::uint64_t Session::max_payload_bytes() const {
+  return state_->max_payload_bytes();
 }
 
 bool Session::finished(JobId id) const {

@@ -53,6 +53,8 @@ class Session {
   bool wants_input(protocol::JobId job) const;
   /// How many items it should hold.
   std::uint64_t next_chunk_items(protocol::JobId job) const;
+  /// The largest item, or chunk of several, that can be sent.
+  std::uint64_t max_payload_bytes() const;
   /// All input was submitted and every result taken.
   bool finished(protocol::JobId job) const;
   /// Why the job cannot go on: what the broker said of it, or that there is no broker.

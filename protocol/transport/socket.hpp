@@ -48,7 +48,7 @@ struct SocketOptions {
   /// Messages per peer that the library buffers each way. A fuse only: credits bound memory.
   int high_water_mark = 1000;
   /// A single frame; a connection that sends a larger one is closed.
-  std::uint64_t max_frame_bytes = kMaxPayloadBytes;
+  std::uint64_t max_frame_bytes = kMaxHeaderBytes;
   /// The library's own heartbeats only reap dead connections; liveness is decided above.
   std::chrono::milliseconds reap_interval{10'000};
   std::chrono::milliseconds reap_timeout{60'000};

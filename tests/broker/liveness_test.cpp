@@ -89,6 +89,22 @@ TEST_CASE("any message is a sign of life") {
   CHECK_FALSE(broker.forgotten(2));
 }
 
+TEST_CASE("a part of a message is a sign of life") {
+  Broker broker;
+  broker.client(1);
+  broker.worker(2);
+  for (int i = 0; i < 10; ++i) {
+    broker.pass(4 * kInterval);
+    broker.event(PeerHeard{{1}});
+    broker.event(PeerHeard{{2}});
+  }
+  CHECK_FALSE(broker.forgotten(1));
+  CHECK_FALSE(broker.forgotten(2));
+  broker.pass(5 * kInterval);
+  CHECK(broker.forgotten(1));
+  CHECK(broker.forgotten(2));
+}
+
 TEST_CASE("after a stall of its own the broker judges nobody by that time") {
   Broker broker;
   broker.client(1);

@@ -98,6 +98,32 @@ TEST_CASE("a REJECTED is never answered") {
   CHECK(broker.quiet());
 }
 
+TEST_CASE("workers are told how large results may be, and never more than the broker takes") {
+  SchedulerOptions options;
+  options.max_payload_bytes = 5 << 20;
+  Broker broker(options);
+  CHECK(broker.hello(1, p::Role::kClient, 1).max_payload_bytes == 5 << 20);
+  broker.worker(2);
+  const auto told = [&](std::uint64_t number, std::uint64_t asked) {
+    p::OpenJob open;
+    open.job = {{1}, number};
+    open.max_payload_bytes = asked;
+    broker.send(1, open);
+    broker.expect<p::JobWindow>(1);
+    broker.send(1, p::ResultCredit{open.job, 1 << 20, std::nullopt});
+    broker.submit(1, number, 0);
+    broker.settle();
+    const auto opened = broker.expect<p::OpenJob>(2);
+    broker.discard(2);
+    broker.send(1, p::CloseJob{open.job});
+    broker.expect<p::CloseJob>(2);
+    return opened.max_payload_bytes;
+  };
+  CHECK(told(1, 0) == 5 << 20);
+  CHECK(told(2, 6 << 20) == 5 << 20);
+  CHECK(told(3, 4 << 20) == 4 << 20);
+}
+
 TEST_CASE("another client's job is out of reach") {
   Broker broker;
   broker.client(1);

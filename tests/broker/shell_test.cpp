@@ -11,6 +11,7 @@
 
 #include "broker/broker_shell.hpp"
 #include "protocol/codec.hpp"
+#include "protocol/hop.hpp"
 #include "protocol/transport/clock.hpp"
 #include "protocol/version.hpp"
 #include "tests/support/catch.hpp"
@@ -25,15 +26,31 @@ namespace {
 
 class Peer {
  public:
-  Peer(p::Context& context, const std::string& endpoint) : socket_(context) {
+  Peer(p::Context& context, const std::string& endpoint, const p::SocketOptions& options = {})
+      : socket_(context, options) {
     socket_.connect(endpoint);
     loop_.watch(socket_, [this] {
       while (auto frames = socket_.receive()) {
-        inbox_.push_back(std::get<p::Message>(p::decode(*frames)));
+        if (plays_parts_) {
+          inbox_.push_back(std::get<p::Message>(p::decode(*frames)));
+          continue;
+        }
+        auto received = hop_.receive(*frames);
+        REQUIRE_FALSE(std::holds_alternative<p::Malformed>(received));
+        auto* message = std::get_if<p::Message>(&received);
+        if (message != nullptr) inbox_.push_back(std::move(*message));
+        flush();
       }
     });
   }
-  void send(const p::Message& message) { socket_.send(p::encode(message)); }
+  void send(const p::Message& message) {
+    hop_.send(message);
+    flush();
+  }
+  /// From now on the test makes parts, and sees what is said of them.
+  void play_parts() { plays_parts_ = true; }
+  /// Takes in what has come.
+  void turn() { loop_.run_once(p::now()); }
   void send_frames(p::Frames frames) { socket_.send(std::move(frames)); }
   /// The next message that is an M; waits for it.
   template <class M>
@@ -53,7 +70,13 @@ class Peer {
   }
 
  private:
+  void flush() {
+    while (auto frames = hop_.next()) socket_.send(std::move(*frames));
+  }
+
   p::DealerSocket socket_;
+  p::Hop hop_{p::Hop::End::kPeer};
+  bool plays_parts_ = false;
   p::PollLoop loop_;
   std::vector<p::Message> inbox_;
 };
@@ -170,8 +193,8 @@ TEST_CASE("a chunk goes from a client to a worker and its result back, over sock
   client.expect<p::JobWindow>();
   p::Items items;
   items.layout.count = 1;
-  items.layout.stride = 3'000'000;
-  items.payload = p::Bytes::own(std::vector<std::byte>(3'000'000, std::byte{42}));
+  items.layout.stride = 1'000'000;
+  items.payload = p::Bytes::own(std::vector<std::byte>(1'000'000, std::byte{42}));
   client.send(p::Submit{open.job, {{0, items}}});
   worker.expect<p::OpenJob>();
   const auto assign = worker.expect<p::Assign>();
@@ -232,13 +255,51 @@ TEST_CASE("a broker that stops says BYE, and stays until the answer has come") {
   stopping.join();
 }
 
+TEST_CASE("a peer that sends nothing but parts is alive") {
+  p::Context context;
+  Running broker(context);
+  Peer client(context, broker.endpoint());
+  client.send(hello(p::Role::kClient, 1));
+  client.expect<p::Welcome>();
+  client.play_parts();
+  p::OpenJob open;
+  open.job = {{1}, 1};
+  open.context = p::Bytes::own(std::vector<std::byte>(p::kInlineBytes + 1));
+  const p::Frames whole = p::encode(open);
+  p::Part part{1, {whole[0].size(), whole[1].size()}, 0, whole[0]};
+  // A part each time that the broker has said nothing for an interval: longer than any lease.
+  for (int beat = 0; beat < p::kLostAfter + 2; ++beat) {
+    client.send_frames(p::encode(part));
+    part.frame_sizes.clear();
+    part.offset = whole[0].size() + static_cast<std::uint64_t>(beat);
+    part.bytes = whole[1].slice(static_cast<std::size_t>(beat), 1);
+    client.expect<p::PartsTaken>();
+    client.expect<p::Heartbeat>();
+  }
+  client.send(p::StatusRequest{});
+  CHECK(client.expect<p::StatusReply>().clients == 1);
+}
+
+namespace {
+
+p::SocketOptions small_buffers() {
+  p::SocketOptions options;
+  options.high_water_mark = 4;
+  options.kernel_buffer_bytes = 64 << 10;
+  return options;
+}
+
+}  // namespace
+
 TEST_CASE("a peer that does not read is given up, and the others do not notice") {
   p::Context context;
   broker::ShellOptions options;
+  options.scheduler.heartbeat_interval = 10min;  // It is not its silence.
   options.unsent_bytes_max = 8 << 20;
+  options.socket = small_buffers();
   Running broker(context, options);
   Peer client(context, broker.endpoint());
-  Peer worker(context, broker.endpoint());
+  Peer worker(context, broker.endpoint(), small_buffers());
   worker.send(hello(p::Role::kWorker, 2));
   worker.expect<p::Welcome>();
   worker.send(p::WorkerState{1, 1 << 20, 1ULL << 40, false});
@@ -246,7 +307,7 @@ TEST_CASE("a peer that does not read is given up, and the others do not notice")
   client.send(hello(p::Role::kClient, 1));
   client.expect<p::Welcome>();
   Peer observer(context, broker.endpoint());
-  const auto payload = p::Bytes::own(std::vector<std::byte>(30 << 20));
+  const auto payload = p::Bytes::own(std::vector<std::byte>(p::kPartBytes));
   const auto deadline = p::now() + 60s;
   for (std::uint64_t number = 1;; ++number) {
     p::OpenJob open;
@@ -263,8 +324,48 @@ TEST_CASE("a peer that does not read is given up, and the others do not notice")
     client.send(p::CloseJob{open.job});
     observer.send(p::StatusRequest{});
     if (observer.expect<p::StatusReply>().workers.empty()) break;
+    REQUIRE(number < 100);
     REQUIRE(p::now() < deadline);
   }
+}
+
+TEST_CASE("a peer that takes no parts is not given up, and costs no more than its jobs do") {
+  p::Context context;
+  broker::ShellOptions options;
+  options.scheduler.heartbeat_interval = 10min;
+  options.unsent_bytes_max = 8 << 20;
+  options.socket = small_buffers();
+  Running broker(context, options);
+  Peer client(context, broker.endpoint());
+  Peer worker(context, broker.endpoint(), small_buffers());
+  worker.send(hello(p::Role::kWorker, 2));
+  worker.expect<p::Welcome>();
+  worker.send(p::WorkerState{1, 1 << 20, 1ULL << 40, false});  // And reads no more, for now.
+  client.send(hello(p::Role::kClient, 1));
+  client.expect<p::Welcome>();
+  p::OpenJob open;
+  open.job = {{1}, 1};
+  open.context = p::Bytes::own(std::vector<std::byte>(60 << 20));
+  client.send(open);
+  client.send(p::ResultCredit{open.job, 1 << 20, std::nullopt});
+  p::Items items;
+  items.layout.count = 1;
+  items.layout.stride = 60 << 20;
+  items.payload = open.context;
+  client.send(p::Submit{open.job, {{0, items}}});
+  client.expect<p::JobWindow>();
+  Peer observer(context, broker.endpoint());
+  const auto deadline = p::now() + 60s;
+  while (true) {  // Until the broker has handed out what it can.
+    observer.send(p::StatusRequest{});
+    const auto status = observer.expect<p::StatusReply>();
+    REQUIRE(status.workers.size() == 1);
+    if (status.workers[0].running_chunks == 1) break;
+    client.turn();
+    REQUIRE(p::now() < deadline);
+  }
+  CHECK(worker.expect<p::OpenJob>().context == open.context);
+  CHECK(worker.expect<p::Assign>().chunks.at(0).chunk.items == items);
 }
 
 TEST_CASE(
@@ -300,6 +401,8 @@ TEST_CASE("achilles-broker binds nothing but loopback without --insecure, and sa
 TEST_CASE("achilles-broker tells usage from failure") {
   CHECK(Program({"--nonsense"}).wait() == 2);
   CHECK(Program({"--bind", "5555"}).wait() == 2);
+  CHECK(Program({"--max-payload-mib", "0"}).wait() == 2);
+  CHECK(Program({"--max-payload-mib", "1025"}).wait() == 2);
   Program first({"--bind", "tcp://127.0.0.1:0"});
   Program second({"--bind", first.first_line()});  // Taken.
   CHECK(second.rest_of(true).starts_with("achilles-broker: "));

@@ -130,6 +130,24 @@ TEST_CASE("what is missing is the inputs of exactly the items without a result")
   CHECK(missing[1].items.payload.text() == "cccdddd");
 }
 
+TEST_CASE("what is taken from a builder are its whole items; the bytes of the next one stay") {
+  p::ItemBuilder builder;
+  builder.append(std::vector<std::byte>(3, std::byte{1}));
+  builder.append(std::vector<std::byte>(2, std::byte{2}));
+  builder.buffer().resize(builder.buffer().size() + 4, std::byte{3});
+  CHECK(builder.open_bytes() == 4);
+  const auto [layout, bytes] = builder.take();
+  CHECK(layout.sizes == std::vector<std::uint32_t>{3, 2});
+  CHECK(bytes.size() == 5);
+  CHECK(builder.empty());
+  CHECK(builder.open_bytes() == 4);
+  builder.end_item();
+  const auto [next_layout, next_bytes] = builder.take();
+  CHECK(next_layout == p::ItemLayout{1, 4, {}});
+  CHECK(next_bytes == std::vector<std::byte>(4, std::byte{3}));
+  CHECK(builder.bytes() == 0);
+}
+
 TEST_CASE("errors go with the piece that holds their item") {
   auto chunks = two_chunks();
   chunks.accept(result(4, 2));

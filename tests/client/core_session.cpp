@@ -117,6 +117,17 @@ TEST_CASE("without jobs nobody asks for workers") {
   CHECK(client.drop<p::Heartbeat>() == 4);
 }
 
+TEST_CASE("a part of a message is a sign of life") {
+  Harness client;
+  client.in_session();
+  for (int i = 0; i < 3; ++i) {
+    client.pass(4999ms);
+    client.drop<p::Heartbeat>();
+    client.feed(BrokerHeard{});
+  }
+  CHECK(client.session.connected());
+}
+
 TEST_CASE("a client that is always called a little late still loses a silent broker") {
   Harness client;
   client.in_session();
@@ -206,6 +217,41 @@ TEST_CASE("a restarted broker gets again what is missing, and nothing else") {
   client.woken();
   CHECK(client.taken() == 4);
   CHECK(client.taken() == 5);
+}
+
+TEST_CASE("a restarted broker that takes less ends the jobs whose chunks are too large for it") {
+  Harness client;
+  client.in_session();
+  client.open(1);
+  client.open(2);
+  CHECK(client.session.max_payload_bytes() == p::kMaxPayloadBytes);
+  client.under_way(1, 2);
+  client.window(64, 8 << 20);
+  client.woken();
+  client.chunk(1, 1, 3 << 20);
+  client.chunk_sent(0);
+  client.broker(p::Rejected{p::RejectReason::kUnknownSession, "say HELLO first"});
+  client.take<Reconnect>();
+  client.connect();
+  p::Welcome welcome;
+  welcome.session = {200};
+  welcome.incarnation = client.sent<p::Hello>().incarnation;
+  welcome.heartbeat_interval_ms = 1000;
+  welcome.max_payload_bytes = 2 << 20;
+  client.broker(welcome);
+  CHECK(client.session.max_payload_bytes() == 2 << 20);
+  client.sent<p::KeepJobs>();
+  CHECK(client.sent<p::OpenJob>().job == job_id(1));
+  client.woken();
+  REQUIRE(client.session.failure(job_id(1)) != nullptr);
+  CHECK(client.session.failure(job_id(1))->detail.find("3145728 bytes, at most 2097152") !=
+        std::string::npos);
+  CHECK(client.sent<p::OpenJob>().job == job_id(2));
+  client.sent<p::ResultCredit>();
+  client.window(64, 1 << 20, 2);
+  CHECK(client.submitted() == Indices{0});
+  CHECK(client.session.failure(job_id(2)) == nullptr);
+  client.woken(2);
 }
 
 TEST_CASE("a broker that says goodbye, or is started again, is told HELLO over a new connection") {

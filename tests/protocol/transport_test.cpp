@@ -131,9 +131,11 @@ TEST_CASE("messages travel both ways and peers keep their handles") {
 }
 
 TEST_CASE("large frames arrive whole and are released by whoever sent them") {
-  Rig rig;
-  Dealer dealer(rig);
   const std::size_t size = 20'000'000;
+  SocketOptions options;
+  options.max_frame_bytes = size;
+  Rig rig(options);
+  Dealer dealer(rig, options);
   std::atomic<bool> released{false};
   const Bytes large = pattern(size, 7);
   {

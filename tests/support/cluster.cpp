@@ -90,10 +90,12 @@ Cluster::~Cluster() {
 
 void Cluster::start_broker(const std::string& endpoint) {
   // Another process may hold the port for a moment: a connection that the system gave it to.
+  std::vector<std::string> arguments{"--bind", endpoint, "--heartbeat-ms",
+                                     std::to_string(options_.heartbeat.count())};
+  arguments.insert(arguments.end(), options_.broker_arguments.begin(),
+                   options_.broker_arguments.end());
   const bool listens = eventually([&] {
-    broker_.emplace(ACHILLES_BROKER_PROGRAM,
-                    ProcessOptions{.arguments = {"--bind", endpoint, "--heartbeat-ms",
-                                                 std::to_string(options_.heartbeat.count())}});
+    broker_.emplace(ACHILLES_BROKER_PROGRAM, ProcessOptions{.arguments = arguments});
     endpoint_ = broker_->first_line();
     return endpoint_.starts_with("tcp://");
   });

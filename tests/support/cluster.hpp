@@ -84,6 +84,7 @@ struct ClusterOptions {
   /// Peers are given up for lost after five of these.
   std::chrono::milliseconds heartbeat{1000};
   std::map<std::string, std::string> worker_environment = {};
+  std::vector<std::string> broker_arguments = {};
 };
 
 class Cluster {

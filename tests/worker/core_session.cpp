@@ -310,6 +310,19 @@ TEST_CASE("bytes that are no message are noted and count as a sign of life") {
   h.sent<protocol::Heartbeat>();
 }
 
+TEST_CASE("a part of a message is a sign of life") {
+  Harness h;
+  h.in_session();
+  for (int i = 0; i < 3; ++i) {
+    h.pass(4s);
+    for (int beat = 0; beat < 4; ++beat) h.sent<protocol::Heartbeat>();
+    h.feed(BrokerHeard{});
+  }
+  h.pass(2s);
+  h.sent<protocol::Heartbeat>();
+  h.sent<protocol::Heartbeat>();
+}
+
 TEST_CASE("drain returns unstarted, finishes running, waits for grants, then leaves") {
   Harness h(2);
   h.in_session();

@@ -79,6 +79,7 @@ void Agent::step(protocol::TimePoint now, Event event, Commands& out) {
                                   "); they were dropped. Check that broker and worker run the "
                                   "same version of achilles.");
                  },
+                 [&](BrokerHeard&) { state.link.heard(now); },
                  [&](TaskMessage& e) { state.on_task_message(turn, e.task, e.message); },
                  [&](TaskExited& e) { state.on_task_exited(turn, e); },
                  [&](TaskFailedToStart& e) { state.on_task_failed_to_start(turn, e); },

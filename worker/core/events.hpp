@@ -22,6 +22,8 @@ struct BrokerMalformed {
   protocol::RejectReason reason = protocol::RejectReason::kMalformed;
   std::string detail;
 };
+/// A part of a message came from the broker, or it took parts: a sign of life and nothing more.
+struct BrokerHeard {};
 /// From a task process: TaskReady or Results.
 struct TaskMessage {
   TaskId task;
@@ -60,7 +62,7 @@ struct ProgramUnusable {
 struct DrainRequested {};
 
 using Event =
-    std::variant<BrokerMessage, BrokerMalformed, TaskMessage, TaskExited, TaskFailedToStart,
-                 ProgramLoaded, ProgramAbsent, ProgramUnusable, DrainRequested>;
+    std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, TaskMessage, TaskExited,
+                 TaskFailedToStart, ProgramLoaded, ProgramAbsent, ProgramUnusable, DrainRequested>;
 
 }  // namespace achilles::worker

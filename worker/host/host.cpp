@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -81,6 +82,11 @@ protocol::ErrorKind kind_of(ChunkCall::Stage stage) {
       return protocol::ErrorKind::kResultUnencodable;
   }
   return protocol::ErrorKind::kUserException;
+}
+
+std::uint64_t results_bytes_max(const protocol::OpenJob& spec) {
+  const std::uint64_t told = spec.max_payload_bytes;
+  return told == 0 ? protocol::kMaxPayloadBytes : std::min(told, protocol::kMaxPayloadBytes);
 }
 
 worker::TaskPage* map_page() {
@@ -194,6 +200,7 @@ class Host {
     std::uint64_t error_bytes = 0;
     ChunkCall call(job.spec.context.span(), job.state, chunk.first,
                    protocol::ItemCursor(chunk.items.layout, chunk.items.payload.span()),
+                   results_bytes_max(job.spec),
                    {&page_.running_item, &page_.skip_sequence,
                     [&] { return worker::asked_to_skip(page_, assignment.job); }},
                    [&](std::uint64_t index, ChunkCall::Stage stage) {

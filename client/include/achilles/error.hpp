@@ -30,7 +30,7 @@ class RemoteError : public Error {
   enum class Kind {
     kException,          ///< The function threw.
     kInputUndecodable,   ///< The item's bytes did not decode to the function's parameter.
-    kResultUnencodable,  ///< The function's result could not be encoded.
+    kResultUnencodable,  ///< The function's result could not be encoded, or is too large.
     kTaskCrashed,        ///< See TaskCrashed.
   };
   struct Details {
@@ -84,6 +84,22 @@ class TaskCrashed : public RemoteError {
 class NotShippable : public Error {
  public:
   using Error::Error;
+};
+
+/// An input takes more bytes, encoded, than the cluster accepts. Comes after the results of all
+/// inputs before it.
+class ItemTooLarge : public Error {
+ public:
+  ItemTooLarge(std::uint64_t index, std::uint64_t bytes, std::uint64_t bytes_max);
+  /// Position of the item in the job's input, from 0.
+  std::uint64_t index() const noexcept { return index_; }
+  std::uint64_t bytes() const noexcept { return bytes_; }
+  std::uint64_t bytes_max() const noexcept { return bytes_max_; }
+
+ private:
+  std::uint64_t index_;
+  std::uint64_t bytes_;
+  std::uint64_t bytes_max_;
 };
 
 /// The whole job cannot run: no worker accepts the program, or the broker refuses the job.

@@ -191,12 +191,13 @@ auto apply_stream(const std::shared_ptr<Engine>& engine, const F& function,
   request.item_count = 1;
   return std::make_shared<ResultStream<R>>(
       engine, std::move(request),
-      [input = std::move(input)](JobHandle& job) {
+      [input = std::move(input)](JobHandle& job) mutable {
         {
           auto& open = job.open_chunk();
           const std::lock_guard lock(open.mutex);
-          open.items.buffer() = input;
-          open.end_item();
+          open.items.buffer() = std::move(input);
+          open.fits(0);
+          open.items.end_item();
         }
         job.submit();
         job.end_input();

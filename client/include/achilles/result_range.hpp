@@ -98,16 +98,25 @@ class InputPump {
       }
       if (*at_ == std::ranges::end(view_)) return end(job);
       bool full = false;
+      bool crowded = false;
       {
         const std::lock_guard lock(open.mutex);
         append(open, **at_);
+        crowded = !open.fits(index_++);
+        if (!crowded) open.items.end_item();
         full = open.full();
+      }
+      if (crowded) {
+        job.submit();  // Those before it; together they would be too large.
+        const std::lock_guard lock(open.mutex);
+        open.items.end_item();
       }
       if (full) return job.submit();
       if (open.result_ready.load(std::memory_order_relaxed)) return;
     }
   }
 
+  /// Its bytes only: whether it may go, and with the others, is seen then.
   template <class Reference>
   static void append(OpenChunk& open, Reference&& item) {
     if (open.items.empty()) open.opened_at = std::chrono::steady_clock::now();
@@ -117,7 +126,6 @@ class InputPump {
       } else {
         encode_value(open.items.buffer(), static_cast<A>(std::forward<Reference>(item)));
       }
-      open.end_item();
     } catch (...) {
       open.items.abandon_item();
       throw;
@@ -127,6 +135,7 @@ class InputPump {
   View view_;
   std::optional<Iterator> at_;
   std::size_t position_ = 0;
+  std::uint64_t index_ = 0;
   std::exception_ptr failure_;
 };
 

@@ -50,22 +50,25 @@ struct OpenChunk {
   std::mutex mutex;
   protocol::ItemBuilder items;
   std::uint64_t items_max = 1;
+  std::uint64_t item_bytes_max = 0;  ///< Set before input is asked for.
   std::chrono::steady_clock::time_point opened_at;
   /// A result is ready: time to stop pulling input. A hint; written by whoever drives the Pool.
   std::atomic<bool> result_ready = false;
 
   static constexpr std::uint64_t kBytesMax = 256U << 10;
-  /// With what a chunk may hold before it, an item must fit into one payload of the protocol.
-  static constexpr std::uint64_t kItemBytesMax = (1ULL << 30) - kBytesMax;
+  /// Checks the item that is not ended yet: throws ItemTooLarge, and forgets it. False: it goes
+  /// into a chunk of its own. REQUIRES: mutex held.
+  bool fits(std::uint64_t index) {
+    if (items.open_bytes() > item_bytes_max) [[unlikely]] {
+      refuse_open_item(index);
+    }
+    return items.empty() || items.bytes() <= item_bytes_max;
+  }
   /// REQUIRES: mutex held.
   bool full() const { return items.count() >= items_max || items.bytes() >= kBytesMax; }
-  /// The bytes appended to `items` since its last item are one more. Throws Error when they are too
-  /// many. REQUIRES: mutex held.
-  void end_item() {
-    if (items.unfinished_bytes() > kItemBytesMax) throw_too_large(items.unfinished_bytes());
-    items.end_item();
-  }
-  [[noreturn]] static void throw_too_large(std::uint64_t bytes);
+
+ private:
+  [[noreturn]] void refuse_open_item(std::uint64_t index);
 };
 
 class JobHandle {

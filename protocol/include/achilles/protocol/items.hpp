@@ -47,6 +47,8 @@ class ItemBuilder {
     note_size(static_cast<std::uint32_t>(buffer_.size() - item_start_));
     item_start_ = buffer_.size();
   }
+  /// The bytes appended since the previous end_item().
+  std::uint64_t open_bytes() const { return buffer_.size() - item_start_; }
   /// Forgets the bytes appended since the previous end_item(): their encoding failed half-way.
   void abandon_item() { buffer_.resize(item_start_); }
   void append(std::span<const std::byte> item) {
@@ -67,14 +69,21 @@ class ItemBuilder {
 
   std::uint64_t count() const { return layout_.count; }
   std::uint64_t bytes() const { return buffer_.size(); }
-  /// Appended since the previous end_item().
-  std::uint64_t unfinished_bytes() const { return buffer_.size() - item_start_; }
   bool empty() const { return layout_.count == 0; }
 
-  /// Hands over everything and starts anew.
+  /// Hands over all items and starts anew. The bytes of an item that is not ended yet stay.
   std::pair<ItemLayout, std::vector<std::byte>> take() {
+    std::vector<std::byte> items;
+    if (open_bytes() == 0) {
+      items = std::exchange(buffer_, {});
+    } else {
+      // What stays is the large one.
+      const auto end = buffer_.begin() + static_cast<std::ptrdiff_t>(item_start_);
+      items.assign(buffer_.begin(), end);
+      buffer_.erase(buffer_.begin(), end);
+    }
     item_start_ = 0;
-    return {std::exchange(layout_, {}), std::exchange(buffer_, {})};
+    return {std::exchange(layout_, {}), std::move(items)};
   }
 
  private:

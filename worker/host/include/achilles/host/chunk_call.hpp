@@ -31,11 +31,13 @@ class ChunkCall {
   using OnFailure = std::function<void(std::uint64_t index, Stage stage)>;
 
   ChunkCall(std::span<const std::byte> context, std::shared_ptr<void>& state, std::uint64_t first,
-            protocol::ItemCursor inputs, Watch watch, OnFailure on_failure)
+            protocol::ItemCursor inputs, std::uint64_t results_bytes_max, Watch watch,
+            OnFailure on_failure)
       : context_(context),
         state_(state),
         next_index_(first),
         inputs_(inputs),
+        results_bytes_max_(results_bytes_max),
         watch_(std::move(watch)),
         on_failure_(std::move(on_failure)) {}
   ChunkCall(const ChunkCall&) = delete;
@@ -61,7 +63,7 @@ class ChunkCall {
   protocol::ItemBuilder& results() { return results_; }
   /// The item's result is complete. Throws when it is larger than a chunk's results may be.
   void end_item() {
-    if (results_.bytes() > kMaxBytes) throw_too_large();
+    if (results_.bytes() > results_bytes_max_) throw_too_large();
     results_.end_item();
   }
   /// Makes the exception being handled the item's result. Call from inside a catch block.
@@ -72,8 +74,6 @@ class ChunkCall {
   }
 
  private:
-  static constexpr std::uint64_t kMaxBytes = 1ULL << 30;
-
   bool skipped() {
     const auto sequence = watch_.skip_sequence->load(std::memory_order_acquire);
     if (sequence != seen_sequence_) {
@@ -82,7 +82,7 @@ class ChunkCall {
     }
     return skipped_;
   }
-  [[noreturn]] static void throw_too_large();
+  [[noreturn]] void throw_too_large() const;
 
   std::span<const std::byte> context_;
   std::shared_ptr<void>& state_;
@@ -91,6 +91,7 @@ class ChunkCall {
   protocol::ItemCursor inputs_;
   std::span<const std::byte> input_;
   protocol::ItemBuilder results_;
+  std::uint64_t results_bytes_max_;
   Stage stage_ = Stage::kDecodeContext;
   Watch watch_;
   std::uint64_t seen_sequence_ = 0;
