@@ -26,6 +26,7 @@ RemoteCluster::RemoteCluster(std::string endpoint, std::shared_ptr<const OwnProg
 
 RemoteCluster::~RemoteCluster() {
   socket_->set_linger(kGoodbyeMax);
+  hop_.drop_unsent();  // Nobody wants it any more, and the BYE would wait behind it.
   send(protocol::Bye{"the Pool is closed"});
 }
 
