@@ -75,15 +75,18 @@ std::vector<std::uint8_t> row_of_pixels(const Scene& scene, int row) {
 int main(int argc, char** argv) {
   Scene scene{.width = 1280, .height = 800};
   std::string path;
+  bool understood = true;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--size" && i + 1 < argc) {
-      std::sscanf(argv[++i], "%dx%d", &scene.width, &scene.height);
-    } else {
+      understood = std::sscanf(argv[++i], "%dx%d", &scene.width, &scene.height) == 2;
+    } else if (path.empty() && !argument.starts_with("--")) {
       path = argument;
+    } else {
+      understood = false;
     }
   }
-  if (path.empty() || scene.width < 1 || scene.height < 1) {
+  if (!understood || path.empty() || scene.width < 1 || scene.height < 1) {
     std::cerr << "usage: picture [--size WxH] out.png\n";
     return 2;
   }

@@ -293,11 +293,15 @@ TEST_CASE("picture splits rows that are longer than a stored block") {
   CHECK(png.height == 1);
 }
 
-TEST_CASE("picture without a file says how it is used") {
+TEST_CASE("picture says how it is used when it is not told a file and what else it knows") {
   const Scratch scratch;
-  const auto outcome = run(scratch, "picture");
-  CHECK(outcome.status == 2);
-  CHECK(outcome.err == "usage: picture [--size WxH] out.png\n");
+  const auto path = shell_word(scratch.path("picture.png"));
+  for (const auto& arguments :
+       {std::string(), std::string("--help"), "--size 10 " + path, path + " " + path}) {
+    const auto outcome = run(scratch, "picture", arguments);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err == "usage: picture [--size WxH] out.png\n");
+  }
 }
 
 }  // namespace
