@@ -36,6 +36,8 @@ worker::AgentOptions agent_options(std::uint32_t slots) {
   options.host = host_name();
   options.pid = static_cast<std::uint32_t>(getpid());
   options.slots = slots;
+  // Beside those that wait for their user: it is all the program's own memory.
+  options.held_result_bytes_max = 8ULL << 20;
   return options;
 }
 

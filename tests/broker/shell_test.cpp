@@ -340,7 +340,8 @@ TEST_CASE("a peer that takes no parts is not given up, and costs no more than it
   Peer worker(context, broker.endpoint(), small_buffers());
   worker.send(hello(p::Role::kWorker, 2));
   worker.expect<p::Welcome>();
-  worker.send(p::WorkerState{1, 1 << 20, 1ULL << 40, false});  // And reads no more, for now.
+  worker.send(p::WorkerState{1, 1 << 20, 1ULL << 40, false});
+  worker.send(p::Holding{});  // And reads no more, for now.
   client.send(hello(p::Role::kClient, 1));
   client.expect<p::Welcome>();
   p::OpenJob open;
