@@ -689,9 +689,10 @@ struct WhyReply {
 };
 
 using Message =
-    std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, Part, PartsTaken, PartsDropped, OpenJob, CloseJob, JobWindow, Submit,
-                 ResultCredit, JobFailed, KeepJobs, Accepted, WorkerState, Assign, Grant, Results,
-                 ResultReady, Crashed, Returned, ProgramRefused, Holding, Revoke, NeedProgram,
-                 ProgramPart, TaskReady, StatusRequest, StatusReply, WhyRequest, WhyReply>;
+    std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, Part, PartsTaken, PartsDropped, OpenJob,
+                 CloseJob, JobWindow, Submit, ResultCredit, JobFailed, KeepJobs, Accepted,
+                 WorkerState, Assign, Grant, Results, ResultReady, Crashed, Returned,
+                 ProgramRefused, Holding, Revoke, NeedProgram, ProgramPart, TaskReady,
+                 StatusRequest, StatusReply, WhyRequest, WhyReply>;
 
 }  // namespace achilles::protocol

@@ -81,7 +81,8 @@ std::vector<Sample> golden() {
   add("parts_dropped", PartsDropped{3});
   add("open_job",
       OpenJob{kJob, program(), {0, 0x123456}, Bytes::copy("captured"), "square", 3, 1 << 20, 0});
-  add("open_job_external", OpenJob{kJob, program(), {1, 5}, pattern(kInlineBytes + 1), "λ", 0, 0, 17});
+  add("open_job_external",
+      OpenJob{kJob, program(), {1, 5}, pattern(kInlineBytes + 1), "λ", 0, 0, 17});
   add("close_job", CloseJob{kJob});
   add("job_window", JobWindow{kJob, 128, 8U << 20, 32});
   add("submit", Submit{kJob, {{0, uniform(3, 8)}, {3, ragged({0, 1, 300})}, {6, uniform(2, 0)}}});
