@@ -10,9 +10,17 @@ using protocol::AttemptId;
 using protocol::ProgramId;
 using protocol::WorkerId;
 
+namespace {
+
+std::uint64_t window_bytes_of(const Attempt& attempt) {
+  return std::min(attempt.bytes(), kWindowBytesPerChunkMax);
+}
+
+}  // namespace
+
 bool Worker::has_room() const {
   if (!active()) return false;
-  if (running >= window_chunks || running_bytes >= window_bytes) return false;
+  if (running >= window_chunks || window_bytes_filled >= window_bytes) return false;
   if (running < kChunksPerSlotMin * slots) return true;
   return budget_ns < kAheadNsPerSlot * slots && running < kAheadChunksPerSlotMax * slots;
 }
@@ -52,14 +60,14 @@ void WorkerTable::remove(WorkerId id) {
 
 void WorkerTable::begin_work(Worker& worker, const Attempt& attempt) {
   ++worker.running;
-  worker.running_bytes += attempt.bytes();
+  worker.window_bytes_filled += window_bytes_of(attempt);
   worker.running_ns += attempt.estimated_ns;
   worker.budget_ns += std::min(attempt.estimated_ns, kAheadNsPerSlot);
 }
 
 void WorkerTable::end_work(Worker& worker, const Attempt& attempt) {
   --worker.running;
-  worker.running_bytes -= attempt.bytes();
+  worker.window_bytes_filled -= window_bytes_of(attempt);
   worker.running_ns -= attempt.estimated_ns;
   worker.budget_ns -= std::min(attempt.estimated_ns, kAheadNsPerSlot);
 }
@@ -93,11 +101,11 @@ void WorkerTable::take_back(Worker& worker, const Attempt& attempt) {
 }
 
 void WorkerTable::add_inputs(Worker& worker, const Attempt& attempt) {
-  if (attempt.at_work()) worker.running_bytes += attempt.bytes();
+  if (attempt.at_work()) worker.window_bytes_filled += window_bytes_of(attempt);
 }
 
 void WorkerTable::drop_inputs(Worker& worker, const Attempt& attempt) {
-  if (attempt.at_work()) worker.running_bytes -= attempt.bytes();
+  if (attempt.at_work()) worker.window_bytes_filled -= window_bytes_of(attempt);
 }
 
 void WorkerTable::release(Worker& worker, AttemptId id, const Attempt& attempt) {
@@ -173,14 +181,15 @@ void WorkerTable::check(const AttemptTable& attempts) const {
       require(attempt != nullptr && attempt->worker == id, "a worker's attempt is not its own");
       const std::uint64_t budget = std::min(attempt->estimated_ns, kAheadNsPerSlot);
       sums.running += attempt->at_work() ? 1 : 0;
-      sums.running_bytes += attempt->at_work() ? attempt->bytes() : 0;
+      sums.window_bytes_filled += attempt->at_work() ? window_bytes_of(*attempt) : 0;
       sums.running_ns += attempt->at_work() ? attempt->estimated_ns : 0;
       sums.budget_ns += attempt->at_work() ? budget : 0;
       sums.held_bytes += attempt->held() ? attempt->announced_bytes : 0;
       sums.unaccepted += attempt->delivered ? 1 : 0;
     }
     require(sums.running == worker.running, "worker.running is not the number of running attempts");
-    require(sums.running_bytes == worker.running_bytes, "worker.running_bytes is not their sum");
+    require(sums.window_bytes_filled == worker.window_bytes_filled,
+            "worker.window_bytes_filled is not their sum");
     require(sums.running_ns == worker.running_ns, "worker.running_ns is not their sum");
     require(sums.budget_ns == worker.budget_ns, "worker.budget_ns is not their sum");
     require(sums.unaccepted == worker.unaccepted, "worker.unaccepted is not their number");

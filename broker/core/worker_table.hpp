@@ -4,7 +4,7 @@
 // windows: the unread results of one job must not keep another job's chunks away (the consumer of
 // the first may be waiting for the second).
 // Invariants:
-//  1. running, running_bytes, running_ns, budget_ns: sums over the attempts that are at work.
+//  1. running, window_bytes_filled, running_ns, budget_ns: sums over the attempts that are at work.
 //  2. held_bytes: the sum over the held ones; `holding()` lists the workers where it is not 0.
 //  3. `candidates()` lists the workers that have room, each under its load; settle keeps it so.
 #pragma once
@@ -32,6 +32,10 @@ inline constexpr std::uint64_t kChunksPerSlotMin = 2;
 /// Of a worker on which everything dies; twice as long each time in a row.
 inline constexpr protocol::Duration kQuarantine = std::chrono::seconds(30);
 inline constexpr protocol::Duration kQuarantineMax = std::chrono::minutes(10);
+/// A chunk fills no more than this of a worker's window in bytes: one that is larger than all of it
+/// must not keep small ones of others away from idle slots for as long as it is under way. Two are
+/// the most that fit.
+inline constexpr std::uint64_t kWindowBytesPerChunkMax = 48ULL << 20;
 /// A worker that claims more is not believed.
 inline constexpr std::uint32_t kSlotsPerWorkerMax = 1U << 16;
 
@@ -60,7 +64,7 @@ struct Worker {
   std::set<protocol::JobId> jobs;  ///< Those it was told of.
   std::map<protocol::ProgramId, std::string> refused;
   std::uint64_t running = 0;
-  std::uint64_t running_bytes = 0;
+  std::uint64_t window_bytes_filled = 0;  ///< Their bytes, each within kWindowBytesPerChunkMax.
   std::uint64_t running_ns = 0;
   std::uint64_t budget_ns = 0;  ///< Like running_ns, but a chunk fills at most one slot's share.
   std::uint64_t held_bytes = 0;

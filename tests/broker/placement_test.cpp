@@ -47,6 +47,30 @@ TEST_CASE("idle slots everywhere are filled before anything is sent ahead") {
   CHECK(broker.assigned(3).size() == 2);
 }
 
+TEST_CASE("a chunk larger than a worker's window leaves room for small ones, two do not") {
+  Broker broker;
+  broker.client(1);
+  broker.client(3);
+  broker.worker(2, 4);  // A window of 64 MiB.
+  const std::uint64_t large = 100 << 20;
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    broker.open(1, number);
+    broker.send(1, p::Submit{{{1}, number}, {{0, items_of(1, large)}}});
+  }
+  broker.open(3, 1);
+  broker.submit(3, 1, 0);
+  broker.settle();
+  const auto first = broker.assigned(2);  // Each job in its turn.
+  CHECK(numbers_of(first) == std::vector<std::uint64_t>{1, 1, 2});
+  CHECK(first[1].job.client.value == 3);
+  broker.submit(3, 1, 1);
+  broker.settle();
+  CHECK(broker.assigned(2).empty());
+  broker.finish(2, first[0]);
+  broker.settle();
+  CHECK(broker.assigned(2).size() == 1);
+}
+
 TEST_CASE("a job is opened at a worker once, before its first chunk there; one ASSIGN a settle") {
   Broker broker;
   broker.client(1);
