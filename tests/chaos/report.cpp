@@ -52,6 +52,10 @@ void add(RoundReport& sum, const RoundReport& round) {
   sum.rss.worker = std::max(sum.rss.worker, round.rss.worker);
   sum.rss.task = std::max(sum.rss.task, round.rss.task);
   sum.rss.client = std::max(sum.rss.client, round.rss.client);
+  sum.phases.attack_s += round.phases.attack_s;
+  sum.phases.last_jobs_s += round.phases.last_jobs_s;
+  sum.phases.idle_s += round.phases.idle_s;
+  sum.phases.farewell_s += round.phases.farewell_s;
   add(sum.after_broker_start, round.after_broker_start);
   add(sum.after_healing, round.after_healing);
 }
@@ -75,6 +79,9 @@ std::string to_string(const RoundReport& report) {
        << accounts.executions_max << "\n"
        << "  first result after a broker's start: " << to_string(report.after_broker_start) << "\n"
        << "  result for every client after healing: " << to_string(report.after_healing) << "\n"
+       << std::setprecision(1) << "  time: attack " << report.phases.attack_s << " s, last jobs "
+       << report.phases.last_jobs_s << " s, until idle " << report.phases.idle_s << " s, farewell "
+       << report.phases.farewell_s << " s\n"
        << "  largest memory: broker " << mebibytes(report.rss.broker) << ", worker "
        << mebibytes(report.rss.worker) << ", task process " << mebibytes(report.rss.task)
        << ", client " << mebibytes(report.rss.client) << "\n";

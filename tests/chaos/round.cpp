@@ -26,6 +26,13 @@ double seconds_since(Clock::time_point then) {
   return std::chrono::duration<double>(Clock::now() - then).count();
 }
 
+template <class Function>
+void timed(double& seconds, Function function) {
+  const auto since = Clock::now();
+  function();
+  seconds = seconds_since(since);
+}
+
 class Round {
  public:
   Round(const RoundOptions& options, const Network::Means& means, RoundReport& report)
@@ -43,11 +50,12 @@ class Round {
       const Leaks leaks(world_);
       for (auto& client : world_.clients()) world_.start_client(*client);
       demand_progress();
-      attack_for_a_while();
-      end_clients();
-      look_over(leaks);
+      Phases& phases = report_.phases;
+      timed(phases.attack_s, [&] { attack_for_a_while(); });
+      timed(phases.last_jobs_s, [&] { end_clients(); });
+      timed(phases.idle_s, [&] { look_over(leaks); });
       take_stock();
-      check_farewell(world_, folder_);
+      timed(phases.farewell_s, [&] { check_farewell(world_, folder_); });
     } catch (const Failure& failure) {
       report_.failure = failure.what();
       *report_.failure += "\n---- the latest faults\n" + attack_.story() + world_.describe();

@@ -49,11 +49,20 @@ struct Waits {
   void add(double seconds);
 };
 
+/// How long the parts of a round took, in seconds.
+struct Phases {
+  double attack_s = 0;  ///< With the demands for progress in between.
+  double last_jobs_s = 0;
+  double idle_s = 0;  ///< Until nothing was held any more.
+  double farewell_s = 0;
+};
+
 struct RoundReport {
   WorldOptions world;
   Accounts accounts;
   std::array<Attack::Count, kFaultKinds> faults{};
   Peaks rss;
+  Phases phases;
   Waits after_broker_start;  ///< Other faults went on meanwhile.
   Waits after_healing;
   std::optional<std::string> failure;

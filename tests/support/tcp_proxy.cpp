@@ -276,23 +276,23 @@ void TcpProxy::State::sweep() {
   connections_open = connections.size();
 }
 
+/// What is due already waits for room, which poll watches.
 int TcpProxy::State::timeout_ms(TimePoint now) const {
   auto next = now + std::chrono::milliseconds(kLongestWaitMs);
+  const auto consider = [&](const Pipe& pipe, bool held) {
+    const auto due = pipe.next_due();
+    if (due && *due > now && !held) next = std::min(next, *due);
+  };
   for (const auto& connection : connections) {
-    if (const auto due = connection.requests.next_due(); due && !weather.hold_requests) {
-      next = std::min(next, *due);
-    }
-    if (const auto due = connection.answers.next_due(); due && !weather.hold_answers) {
-      next = std::min(next, *due);
-    }
+    consider(connection.requests, weather.hold_requests);
+    consider(connection.answers, weather.hold_answers);
   }
-  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now).count();
-  return static_cast<int>(std::max<std::int64_t>(wait, 0));
+  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(next - now).count());
 }
 
 void TcpProxy::State::run() {
   std::vector<pollfd> fds;
-  while (take_orders()) {
+  while (true) {
     sweep();
     fds = {{listener.get(), POLLIN, 0}, {wake.get(), POLLIN, 0}};
     const TimePoint now = Clock::now();
@@ -315,8 +315,9 @@ void TcpProxy::State::run() {
         watch(c.target, c.answers, c.requests, weather.hold_requests);
       }
     }
-    // A descriptor with POLLOUT is ready at once, so what is due needs no timeout of zero.
-    if (::poll(fds.data(), fds.size(), std::max(timeout_ms(now), 1)) < 0 && errno != EINTR) return;
+    if (::poll(fds.data(), fds.size(), timeout_ms(now)) < 0 && errno != EINTR) return;
+    // Before the bytes are moved: what was sent after an order fares by it.
+    if (!take_orders()) return;
     std::size_t at = 2;
     for (auto& connection : connections) {
       move_bytes(connection, fds[at], fds[at + 1]);
