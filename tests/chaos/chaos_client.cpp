@@ -1,8 +1,9 @@
 // The client of a chaos run: one job after another, from two threads, and a check of every result.
 //
-//   chaos_client BROKER SEED FOLDER TAG [calm]
+//   chaos_client BROKER SEED FOLDER TAG jobs|endless|calm
 //
-// It ends once FOLDER/stop is there, after the jobs at hand; a calm one after a single job. Its
+// It ends once FOLDER/stop is there, after the jobs at hand. `endless` runs one job until then,
+// `calm` a short one. Its
 // tasks note each execution in FOLDER/TAG.executions. What the driver wants to know goes to
 // FOLDER/TAG.said: "progress N" as results come, "ended JOB ITEMS", "crashed JOB INDEX ATTEMPTS".
 // A broken promise is "VIOLATION …" on stdout. Exit codes: 0, 3 after a violation, 4 after an
@@ -155,7 +156,8 @@ class Client {
   }
 
   /// False when the reader leaves the loop.
-  static bool goes_on(const JobPlan& plan, std::uint64_t taken) {
+  bool goes_on(const JobPlan& plan, std::uint64_t taken) {
+    if (plan.leave_at_end && stop_.is_up()) return false;
     if (plan.leave_after && taken >= *plan.leave_after) return false;
     if (plan.rest_every > 0 && taken % plan.rest_every == 0) {
       std::this_thread::sleep_for(plan.rest);
@@ -164,7 +166,9 @@ class Client {
   }
 
   void end(const JobPlan& plan, std::uint32_t job, const Ledger& ledger, std::uint64_t count) {
-    if (!plan.leave_after || ledger.items() < *plan.leave_after) ledger.finish(count);
+    const bool left =
+        plan.leave_at_end || (plan.leave_after && ledger.items() >= *plan.leave_after);
+    if (!left) ledger.finish(count);
     for (const auto& crash : ledger.crashes()) {
       said_.line("crashed " + std::to_string(job) + " " + std::to_string(crash.index) + " " +
                  std::to_string(crash.attempts));
@@ -285,14 +289,12 @@ void watched(Function function) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) return 2;
-  const bool calm = argc > 5;
+  if (argc != 6) return 2;
+  const std::string what = argv[5];
   watched([&] {
     Client client(argv[1], std::stoull(argv[2]), argv[3], argv[4]);
-    if (calm) {
-      client.run(calm_job(1));
-      return;
-    }
+    if (what == "calm") return client.run(calm_job(1));
+    if (what == "endless") return client.run(endless_job(1));
     std::thread other([&] { watched([&] { client.run_jobs(2, 2); }); });
     watched([&] { client.run_jobs(1, 2); });
     other.join();

@@ -11,7 +11,7 @@ namespace {
 /// Task processes are killed all the time: no item may fail by that.
 constexpr std::uint32_t kNever = 1'000'000;
 
-constexpr std::array kMixtureNames = {"quick", "varied", "failing", "deadly"};
+constexpr std::array kMixtureNames = {"quick", "varied", "failing", "deadly", "steady"};
 constexpr std::array kWayNames = {"imap", "imap_unordered", "two imaps", "map"};
 
 }  // namespace
@@ -33,13 +33,13 @@ JobPlan draw_job(std::uint64_t seed, std::uint32_t number) {
   plan.chunksize = kChunksizes[below(kChunksizes.size())];
   const bool deadly = plan.mixture == Mixture::kDeadly;
   plan.crash_limit = deadly ? 1 + static_cast<std::uint32_t>(below(3)) : kNever;
-  plan.count = 50 + below(plan.mixture == Mixture::kQuick ? 30'000 : 4'000);
+  plan.count = 50 + below(plan.mixture == Mixture::kQuick ? 30'000 : 3'000);
   if (deadly) plan.count = 50 + below(800);
   if (plan.way == JobPlan::Way::kMap) plan.count = 1 + below(1'000);
   if (plan.way != JobPlan::Way::kMap && below(6) == 0) plan.leave_after = below(plan.count);
   if (below(3) == 0) {
     plan.rest_every = 1 + below(plan.count);
-    plan.rest = std::chrono::milliseconds(below(1500));
+    plan.rest = std::chrono::milliseconds(below(4) == 0 ? below(8'000) : below(1'000));
   }
   return plan;
 }
@@ -50,6 +50,17 @@ JobPlan calm_job(std::uint32_t number) {
   plan.mixture = Mixture::kQuick;
   plan.count = 2'000;
   plan.chunksize = 20;
+  plan.crash_limit = kNever;
+  return plan;
+}
+
+JobPlan endless_job(std::uint32_t number) {
+  JobPlan plan;
+  plan.number = number;
+  plan.mixture = Mixture::kSteady;
+  plan.count = UINT64_MAX;
+  plan.leave_at_end = true;
+  plan.chunksize = 1;
   plan.crash_limit = kNever;
   return plan;
 }

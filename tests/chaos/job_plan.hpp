@@ -21,6 +21,7 @@ struct JobPlan {
   std::uint32_t crash_limit = 0;
   /// The reader leaves the loop there.
   std::optional<std::uint64_t> leave_after;
+  bool leave_at_end = false;  ///< Of the run, without waiting for what is under way.
   /// The reader rests after so many results, for so long.
   std::uint64_t rest_every = 0;
   std::chrono::milliseconds rest{0};
@@ -30,6 +31,9 @@ struct JobPlan {
 JobPlan draw_job(std::uint64_t seed, std::uint32_t number);
 /// Short, without any trouble.
 JobPlan calm_job(std::uint32_t number);
+
+/// Goes on until the run ends.
+JobPlan endless_job(std::uint32_t number);
 
 std::string to_string(const JobPlan& plan);
 

@@ -35,6 +35,9 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--slots", slots, "Of each worker");
   app.add_option("--clients", clients, "How many at a time");
   app.add_option("--heartbeat-ms", heartbeat_ms, "A peer is given up for lost after five");
+  app.add_flag("--endless", options.round.endless_jobs,
+               "One job a client for the whole round, of items of 50 to 150 ms: shows what each "
+               "fault costs in executions");
   app.add_option("--logs", options.round.logs, "Keep the logs of failed rounds in this folder");
   app.add_flag("--keep-going", options.keep_going, "Go on with further rounds after a failure");
   app.add_flag("--verbose", options.verbose, "Print each fault as it happens");

@@ -74,9 +74,10 @@ std::string to_string(const RoundReport& report) {
        << "  jobs: " << accounts.jobs << " ended, " << accounts.delivered
        << " results, each exact; " << accounts.crashed << " crashed items, " << accounts.innocent
        << " of them killed from outside\n"
-       << "  executions: " << accounts.executions << " of " << accounts.executed << " items, mean "
-       << std::fixed << std::setprecision(3) << accounts.executions_mean() << ", max "
-       << accounts.executions_max << "\n"
+       << "  executions: " << accounts.executions << " of " << accounts.executed << " items, "
+       << accounts.executions - accounts.executed << " again, mean " << std::fixed
+       << std::setprecision(3) << accounts.executions_mean() << ", max " << accounts.executions_max
+       << "\n"
        << "  first result after a broker's start: " << to_string(report.after_broker_start) << "\n"
        << "  result for every client after healing: " << to_string(report.after_healing) << "\n"
        << std::setprecision(1) << "  time: attack " << report.phases.attack_s << " s, last jobs "

@@ -128,9 +128,9 @@ class Round {
   }
 
   void end_clients() {
+    for (auto& client : world_.clients()) client->party.expect_end();
     touch(world_.work_folder() / "stop");
     for (auto& client : world_.clients()) {
-      client->party.expect_end();
       std::optional<Ending> ending;
       await(client->party.name() + " to finish its last jobs", [&] {
         world_.check_alive();
@@ -220,7 +220,8 @@ WorldOptions draw_world(const RoundOptions& options) {
           .workers = options.workers.value_or(workers),
           .slots = options.slots.value_or(slots),
           .clients = options.clients.value_or(clients),
-          .heartbeat = options.heartbeat.value_or(heartbeat)};
+          .heartbeat = options.heartbeat.value_or(heartbeat),
+          .endless_jobs = options.endless_jobs};
 }
 
 RoundReport run_round(const RoundOptions& options, const Network::Means& means) {

@@ -28,6 +28,7 @@ struct RoundOptions {
   std::optional<std::size_t> clients = {};
   std::optional<std::chrono::milliseconds> heartbeat = {};
   std::vector<FaultKind> only = {};
+  bool endless_jobs = false;
   /// Where the logs of a failed round are kept; empty: nowhere.
   std::string logs = {};
   /// Called with each line of what is done to the world.

@@ -74,19 +74,21 @@ void note_execution(const std::string& file, const Item& item) {
 Nature nature_of(std::uint64_t seed, std::uint32_t job, Mixture mixture, std::uint64_t index) {
   Nature nature;
   if (mixture == Mixture::kQuick) return nature;
-  const std::uint64_t kind = mixed(seed, job, index) % 1000;
+  const std::uint64_t kind = mixed(seed, job, index) % 2000;
   const std::uint64_t random = mixed(seed + 1, job, index);
-  if (kind < 6) {
+  if (mixture == Mixture::kSteady) {
+    nature.takes = milliseconds(50 + random % 100);
+  } else if (kind < 10) {
     nature.takes = milliseconds(20 + random % 300);
-  } else if (kind < 7) {
-    nature.takes = milliseconds(1000 + random % 4000);  // Longer than some leases.
-  } else if (kind < 12) {
+  } else if (kind < 11) {
+    nature.takes = milliseconds(1000 + random % 3000);  // Longer than some leases.
+  } else if (kind < 20) {
     nature.input_bytes = large(random);
-  } else if (kind < 17) {
+  } else if (kind < 30) {
     nature.result_bytes = large(random);
-  } else if (kind < 40 && mixture == Mixture::kFailing) {
+  } else if (kind < 80 && mixture == Mixture::kFailing) {
     nature.fate = Fate::kThrows;
-  } else if (kind < 20 && mixture == Mixture::kDeadly) {
+  } else if (kind < 40 && mixture == Mixture::kDeadly) {
     nature.fate = Fate::kDies;
   }
   return nature;

@@ -19,6 +19,7 @@ enum class Mixture : std::uint8_t {
   kVaried,   ///< Also slow ones, large inputs and results.
   kFailing,  ///< Also items that throw.
   kDeadly,   ///< Also items that kill their task process.
+  kSteady,   ///< Nothing but items of 50 to 150 ms.
 };
 
 /// How an item ends, as seen by the client.

@@ -108,20 +108,21 @@ void World::start_client(ClientParty& client) {
   const auto number = lives_.size();
   client.life = {numbered("c", number), mixed(options_.seed, number, 0x636c69)};
   lives_.push_back(client.life);
-  start_client_as(client.party, client.link, client.life, false);
+  start_client_as(client.party, client.link, client.life,
+                  options_.endless_jobs ? "endless" : "jobs");
 }
 
-void World::start_client_as(Party& party, const Link& link, const ClientLife& life, bool calm) {
+void World::start_client_as(Party& party, const Link& link, const ClientLife& life,
+                            const char* what) {
   auto launch = launch_of(link, work_);
   launch.program = CHAOS_CLIENT_PROGRAM;
-  launch.arguments = {link.endpoint, std::to_string(life.seed), work_.string(), life.tag};
-  if (calm) launch.arguments.push_back("calm");
+  launch.arguments = {link.endpoint, std::to_string(life.seed), work_.string(), life.tag, what};
   party.start(launch);
 }
 
 void World::run_calm_client() {
   Party calm("calm", logs_);
-  start_client_as(calm, calm_link_, {"calm", options_.seed}, true);
+  start_client_as(calm, calm_link_, {"calm", options_.seed}, "calm");
   calm.expect_end();
   std::optional<Ending> ending;
   await("a short job after all faults", [&] {

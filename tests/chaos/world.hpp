@@ -35,6 +35,8 @@ struct WorldOptions {
   std::uint32_t slots = 2;
   std::size_t clients = 2;
   std::chrono::milliseconds heartbeat{1000};
+  /// Each client runs one job from start to end, of items of 50 to 150 ms.
+  bool endless_jobs = false;
 };
 
 /// The way from a peer to the broker.
@@ -103,7 +105,7 @@ class World {
  private:
   Link make_link(std::size_t number);
   Party::Launch launch_of(const Link& link, const std::filesystem::path& folder) const;
-  void start_client_as(Party& party, const Link& link, const ClientLife& life, bool calm);
+  void start_client_as(Party& party, const Link& link, const ClientLife& life, const char* what);
 
   WorldOptions options_;
   const RunFolder& folder_;
