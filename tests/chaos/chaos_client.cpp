@@ -170,6 +170,11 @@ class Client {
         plan.leave_at_end || (plan.leave_after && ledger.items() >= *plan.leave_after);
     if (!left) ledger.finish(count);
     for (const auto& crash : ledger.crashes()) {
+      if (crash.attempts != plan.crash_limit) {
+        throw Violation("job " + std::to_string(job) + ", item " + std::to_string(crash.index) +
+                        ": given up after " + std::to_string(crash.attempts) + " deaths, not " +
+                        std::to_string(plan.crash_limit));
+      }
       said_.line("crashed " + std::to_string(job) + " " + std::to_string(crash.index) + " " +
                  std::to_string(crash.attempts));
     }
