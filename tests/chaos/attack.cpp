@@ -12,6 +12,8 @@
 namespace achilles::tests {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::size_t kStoryLines = 60;
 
 std::string link_name(const Party& party) {
@@ -173,6 +175,7 @@ bool Attack::attack_worker(const Fault& fault) {
     case FaultKind::kKillWorker:
       party->kill();
       ++worker.kills;
+      if (fault.amount > 0) fs::remove_all(worker.folder / "programs");
       heal_later(fault, party->name(), party->name() + " is started again", [this, &worker] {
         world_.start_worker(worker);
         return true;

@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -58,22 +60,27 @@ void NetworkNamespace::enter() const {
   }
 }
 
-NetworkNamespace::Inside::Inside(const NetworkNamespace* where) {
-  if (where == nullptr) return;
-  former_ = ::open(kOwnNamespace, O_RDONLY | O_CLOEXEC);
-  where->enter();
-}
-
-NetworkNamespace::Inside::~Inside() {
-  if (former_ < 0) return;
-  if (::setns(former_, CLONE_NEWNET) != 0) std::terminate();  // Nothing after this would be right.
-  ::close(former_);
+void run_inside(const NetworkNamespace* where, const std::function<void()>& function) {
+  if (where == nullptr) return function();
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      where->enter();
+      function();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 std::string run_command(const NetworkNamespace& where, const std::vector<std::string>& command) {
   const auto program = find_program(command.at(0));
-  const NetworkNamespace::Inside inside(&where);
-  Process process(program, {.arguments = {command.begin() + 1, command.end()}});
+  std::optional<Process> started;
+  run_inside(&where, [&] {
+    started.emplace(program, ProcessOptions{.arguments = {command.begin() + 1, command.end()}});
+  });
+  Process& process = *started;
   const auto ending = process.wait();
   if (ending == kSucceeded) return process.out();
   std::string line;

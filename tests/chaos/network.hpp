@@ -4,10 +4,11 @@
 // Nothing of it has a name outside: the kernel takes namespaces, links and rules away with the last
 // process and descriptor that hold them, however the run ends.
 //
-// Thread ownership: one thread; NetworkNamespace::Inside is for the calling thread alone.
+// Thread ownership: one thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,24 +25,16 @@ class NetworkNamespace {
 
   /// For commands that take a file: /proc/PID/fd/N.
   std::string file() const;
+  /// For good: back is not always allowed.
   void enter() const;
-
-  /// The calling thread, and what it starts, is in the namespace until this goes away; no
-  /// namespace: it stays where it is.
-  class Inside {
-   public:
-    explicit Inside(const NetworkNamespace* where);
-    ~Inside();
-    Inside(const Inside&) = delete;
-    Inside& operator=(const Inside&) = delete;
-
-   private:
-    int former_ = -1;
-  };
 
  private:
   int fd_ = -1;
 };
+
+/// Calls the function in a thread inside the namespace, where what it starts and opens is then,
+/// too; without a namespace, directly.
+void run_inside(const NetworkNamespace* where, const std::function<void()>& function);
 
 class Network {
  public:

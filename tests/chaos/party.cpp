@@ -35,11 +35,12 @@ Party::~Party() {
 void Party::start(const Launch& launch) {
   put_away();
   fs::create_directories(launch.folder);
-  const NetworkNamespace::Inside inside(launch.place);
-  process_.emplace(launch.program,
-                   ProcessOptions{.arguments = launch.arguments,
-                                  .environment = {{"TMPDIR", launch.temporary.string()}},
-                                  .folder = launch.folder});
+  run_inside(launch.place, [&] {
+    process_.emplace(launch.program,
+                     ProcessOptions{.arguments = launch.arguments,
+                                    .environment = {{"TMPDIR", launch.temporary.string()}},
+                                    .folder = launch.folder});
+  });
   stage_ = Stage::kRunning;
 }
 

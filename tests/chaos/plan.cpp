@@ -81,6 +81,8 @@ std::uint32_t draw_amount(std::mt19937_64& random, FaultKind kind) {
     return least + static_cast<std::uint32_t>(random() % (most - least));
   };
   switch (kind) {
+    case FaultKind::kKillWorker:
+      return random() % 3 == 0 ? 1 : 0;  // Its programs are lost, too.
     case FaultKind::kResetMidway:
       return random() % 2 == 0 ? between(1, 5'000) : between(5'000, 3'000'000);
     case FaultKind::kDelay:

@@ -64,7 +64,8 @@ struct Fault {
   std::chrono::milliseconds lasts{0};
   /// Which of those that can be meant: modulo their number.
   std::uint32_t target = 0;
-  /// Of bytes, kilobits or milliseconds, as the kind needs it.
+  /// Of bytes, kilobits or milliseconds, as the kind needs it; of a killed worker: 1 when its cache
+  /// is gone with it.
   std::uint32_t amount = 0;
 };
 

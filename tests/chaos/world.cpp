@@ -150,18 +150,24 @@ void World::sample() {
   for (auto& client : clients_) client->party.sample();
 }
 
+const NetworkNamespace* World::onlooker() const {
+  return network_ ? &network_->hub() : nullptr;
+}
+
 std::optional<ClusterNews> World::status() const {
-  const NetworkNamespace::Inside inside(network_ ? &network_->hub() : nullptr);
-  return ask_cluster(endpoint_);
+  std::optional<ClusterNews> news;
+  run_inside(onlooker(), [&] { news = ask_cluster(endpoint_); });
+  return news;
 }
 
 std::string World::describe() {
   std::ostringstream text;
-  const NetworkNamespace::Inside inside(network_ ? &network_->hub() : nullptr);
-  Process command(ACHILLES_CLI_PROGRAM,
-                  {.arguments = {"status", "--json", "--broker", endpoint_, "--timeout", "10"}});
-  command.wait();
-  text << "---- achilles status\n" << command.out() << command.err();
+  run_inside(onlooker(), [&] {
+    Process command(ACHILLES_CLI_PROGRAM,
+                    {.arguments = {"status", "--json", "--broker", endpoint_, "--timeout", "10"}});
+    command.wait();
+    text << "---- achilles status\n" << command.out() << command.err();
+  });
   text << "---- processes\n";
   for (const pid_t pid : folder_.processes()) {
     text << describe_process(pid) << ", in " << read_file("/proc/" + std::to_string(pid) + "/wchan")

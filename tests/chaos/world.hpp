@@ -103,6 +103,7 @@ class World {
   std::string describe();
 
  private:
+  const NetworkNamespace* onlooker() const;
   Link make_link(std::size_t number);
   Party::Launch launch_of(const Link& link, const std::filesystem::path& folder) const;
   void start_client_as(Party& party, const Link& link, const ClientLife& life, const char* what);
