@@ -8,7 +8,7 @@
 #include <optional>
 #include <set>
 
-#include "tests/cores/world.hpp"
+#include "tests/sim/world.hpp"
 #include "worker/core/agent.hpp"
 
 namespace achilles::cores {

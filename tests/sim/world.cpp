@@ -1,4 +1,4 @@
-#include "tests/cores/world.hpp"
+#include "tests/sim/world.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -7,9 +7,9 @@
 #include "protocol/codec.hpp"
 #include "protocol/describe.hpp"
 #include "protocol/limits.hpp"
-#include "tests/cores/broker_actor.hpp"
-#include "tests/cores/client_actor.hpp"
-#include "tests/cores/worker_actor.hpp"
+#include "tests/sim/broker_actor.hpp"
+#include "tests/sim/client_actor.hpp"
+#include "tests/sim/worker_actor.hpp"
 #include "tests/support/catch.hpp"
 
 namespace achilles::cores {

@@ -1,4 +1,4 @@
-#include "tests/cores/client_actor.hpp"
+#include "tests/sim/client_actor.hpp"
 
 #include <algorithm>
 #include <cstring>

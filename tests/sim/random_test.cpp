@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "tests/cores/world.hpp"
+#include "tests/sim/world.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace achilles::cores;

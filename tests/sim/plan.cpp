@@ -1,4 +1,4 @@
-#include "tests/cores/plan.hpp"
+#include "tests/sim/plan.hpp"
 
 #include <algorithm>
 #include <cstring>

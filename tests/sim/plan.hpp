@@ -12,7 +12,7 @@
 
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
-#include "tests/cores/timeline.hpp"
+#include "tests/sim/timeline.hpp"
 
 namespace achilles::cores {
 

@@ -1,4 +1,4 @@
-#include "tests/cores/worker_actor.hpp"
+#include "tests/sim/worker_actor.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "tests/cores/broker_actor.hpp"
+#include "tests/sim/broker_actor.hpp"
 
 #include <utility>
 

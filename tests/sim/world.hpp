@@ -14,8 +14,8 @@
 
 #include "broker/core/events.hpp"
 #include "protocol/messages.hpp"
-#include "tests/cores/plan.hpp"
-#include "tests/cores/timeline.hpp"
+#include "tests/sim/plan.hpp"
+#include "tests/sim/timeline.hpp"
 
 namespace achilles::cores {
 

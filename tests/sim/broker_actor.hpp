@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "broker/core/scheduler.hpp"
-#include "tests/cores/world.hpp"
+#include "tests/sim/world.hpp"
 
 namespace achilles::cores {
 

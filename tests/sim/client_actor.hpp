@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "client/core/session.hpp"
-#include "tests/cores/world.hpp"
+#include "tests/sim/world.hpp"
 
 namespace achilles::cores {
 
