@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 void BrokerActor::restart() {
   broker::SchedulerOptions options;
@@ -42,4 +42,4 @@ void BrokerActor::carry_out(broker::Commands& commands) {
   }
 }
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

@@ -7,7 +7,7 @@
 #include "broker/core/scheduler.hpp"
 #include "tests/sim/world.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 class BrokerActor final : public Actor {
  public:
@@ -31,4 +31,4 @@ class BrokerActor final : public Actor {
   std::deque<broker::Event> inbox_;
 };
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

@@ -6,7 +6,7 @@
 
 #include "protocol/limits.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 namespace {
 
 client::SessionOptions options_of(const ClientPlan& plan, std::uint64_t id) {
@@ -229,4 +229,4 @@ void ClientActor::carry_out() {
   if (!out_.empty()) carry_out();
 }
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

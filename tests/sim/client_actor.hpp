@@ -9,7 +9,7 @@
 #include "client/core/session.hpp"
 #include "tests/sim/world.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 class ClientActor final : public Party {
  public:
@@ -65,4 +65,4 @@ class ClientActor final : public Party {
   client::Commands out_;
 };
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

@@ -2,7 +2,7 @@
 #include "tests/sim/world.hpp"
 #include "tests/support/catch.hpp"
 
-using namespace achilles::cores;
+using namespace achilles::sim;
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 std::uint64_t JobPlan::draw(p::ItemIndex item, std::uint64_t what) const {
   // splitmix64: a good hash of a few numbers in three lines.
@@ -124,4 +124,4 @@ Plan drawn_plan(std::uint64_t seed) {
   return plan;
 }
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

@@ -14,7 +14,7 @@
 #include "protocol/time.hpp"
 #include "tests/sim/timeline.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 enum class Fate : std::uint8_t { kFine, kThrows, kCrashesOnce, kAlwaysCrashes };
 
@@ -81,4 +81,4 @@ struct Plan {
 
 Plan drawn_plan(std::uint64_t seed);
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

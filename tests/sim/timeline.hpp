@@ -10,7 +10,7 @@
 
 #include "protocol/time.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 namespace p = achilles::protocol;
 using namespace std::chrono_literals;
@@ -54,4 +54,4 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 using worker::TaskId;
 
@@ -227,4 +227,4 @@ void WorkerActor::exit(TaskId id, std::string how) {
   inbox_.push_back(std::move(exited));
 }
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

@@ -11,7 +11,7 @@
 #include "tests/sim/world.hpp"
 #include "worker/core/agent.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 class WorkerActor final : public Party {
  public:
@@ -69,4 +69,4 @@ class WorkerActor final : public Party {
   worker::Commands out_;
 };
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

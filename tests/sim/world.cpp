@@ -12,7 +12,7 @@
 #include "tests/sim/worker_actor.hpp"
 #include "tests/support/catch.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 namespace {
 
 /// After the last user's program is over: what ran for it ends, closed jobs are forgotten.
@@ -232,4 +232,4 @@ void World::restart_broker() {
   for (const auto& client : clients_) connect(*client);
 }
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim

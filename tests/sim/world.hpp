@@ -17,7 +17,7 @@
 #include "tests/sim/plan.hpp"
 #include "tests/sim/timeline.hpp"
 
-namespace achilles::cores {
+namespace achilles::sim {
 
 class BrokerActor;
 class ClientActor;
@@ -114,4 +114,4 @@ class World {
   std::string story_;  ///< The faults so far, for people.
 };
 
-}  // namespace achilles::cores
+}  // namespace achilles::sim
