@@ -48,6 +48,7 @@ class Job {
   /// When credit_due will have something to say if nothing else happens.
   std::optional<protocol::TimePoint> credit_deadline() const;
 
+  std::uint64_t unread_bytes() const { return ready_.bytes(); }
   void check_invariants() const;
 
  private:

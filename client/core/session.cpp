@@ -332,6 +332,11 @@ bool Session::has_jobs() const {
   return !state_->jobs.empty();
 }
 
+std::uint64_t Session::unread_bytes(JobId id) const {
+  const Job* job = state_->find(id);
+  return job != nullptr ? job->unread_bytes() : 0;
+}
+
 void Session::check_invariants() const {
   for (const auto& [id, job] : state_->jobs) job.check_invariants();
 }

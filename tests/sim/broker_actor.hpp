@@ -5,30 +5,53 @@
 #include <memory>
 
 #include "broker/core/scheduler.hpp"
-#include "tests/sim/world.hpp"
+#include "tests/sim/actor.hpp"
+#include "tests/sim/queue_mirror.hpp"
 
 namespace achilles::sim {
 
+class World;
+
+/// Told when the broker's core begins to work, and when it has ended.
+class Meter {
+ public:
+  virtual ~Meter() = default;
+  virtual void begins() = 0;
+  virtual void ends() = 0;
+};
+
 class BrokerActor final : public Actor {
  public:
-  explicit BrokerActor(World& world) : world_(world) { restart(); }
+  explicit BrokerActor(World& world);
 
   /// A new life that knows nothing of the former one.
   void restart();
+  /// It says BYE to all, waits for their answers, and is started again after a while.
+  void stop(p::Duration down);
+  bool stopping() const { return down_.has_value(); }
   void receive(broker::Event event) { inbox_.push_back(std::move(event)); }
   bool idle() const { return scheduler_->idle(); }
+  void measure(Meter* meter) { meter_ = meter; }
 
   bool has_news() const override { return !inbox_.empty(); }
   std::optional<p::TimePoint> next_deadline() const override { return scheduler_->next_deadline(); }
   void turn() override;
 
  private:
-  void carry_out(broker::Commands& commands);
+  void step(broker::Event event);
+  void check();
+  void carry_out(bool judging);
 
   World& world_;
   std::unique_ptr<broker::Scheduler> scheduler_;
+  QueueMirror mirror_;
   std::uint64_t boots_ = 0;
+  std::optional<p::Duration> down_;  ///< While it stops.
   std::deque<broker::Event> inbox_;
+  broker::Commands out_;
+  broker::Commands carried_out_;
+  std::uint64_t steps_ = 0;
+  Meter* meter_ = nullptr;
 };
 
 }  // namespace achilles::sim

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol/limits.hpp"
+#include "tests/sim/world.hpp"
 
 namespace achilles::sim {
 namespace {
@@ -20,23 +21,51 @@ client::SessionOptions options_of(const ClientPlan& plan, std::uint64_t id) {
 
 }  // namespace
 
-ClientActor::ClientActor(World& world, const ClientPlan& plan, std::uint64_t id)
-    : world_(world), session_(options_of(plan, id), world.now()), id_{id} {
-  for (const auto& thread : plan.threads) threads_.push_back({thread, 0, {}, {}, false});
-  world_.connect(*this);
-  session_.connect(world_.now(), out_);
+ClientActor::ClientActor(World& world, const ClientPlan& plan) : world_(world), plan_(plan) {
+  start();
+}
+
+void ClientActor::start() {
+  id_ = {world_.draw_id()};
+  session_ = std::make_unique<client::Session>(options_of(plan_, id_.value), world_.now());
+  for (const auto& thread : plan_.threads) threads_.push_back({thread, 0, {}, {}, false});
+  world_.network().connect(*this);
+  session_->connect(world_.now(), out_);
   carry_out();
+  world_.has_news(*this);
+}
+
+void ClientActor::crash(p::Duration down) {
+  ++life_;
+  session_.reset();
+  threads_.clear();
+  inbox_.clear();
+  out_.clear();
+  world_.network().disconnect(*this, false);
+  world_.timeline.after(down, [this, life = life_] {
+    if (life == life_ && !session_) start();
+  });
+}
+
+void ClientActor::leave() {
+  world_.network().send_to_broker(*this, p::Bye{"the Pool is closed"});
+  world_.network().disconnect(*this, true);
+  session_.reset();
+  inbox_.clear();
 }
 
 bool ClientActor::over() const {
+  if (!session_) return !threads_.empty();  // It left; or its next run is still to come.
   return std::ranges::all_of(threads_, [](const Thread& thread) {
     return thread.loops.empty() && thread.next_job == thread.plan.size();
   });
 }
 
 std::string ClientActor::describe() const {
-  std::string text = "client " + std::to_string(id_.value) +
-                     (session_.connected() ? " in session:" : " without a broker:");
+  if (!session_) return "client " + std::to_string(id_.value) + " is not there";
+  std::string text = "client " + std::to_string(id_.value) + " (peer " +
+                     std::to_string(peer.value) + ")" +
+                     (session_->connected() ? " in session:" : " without a broker:");
   for (const auto& thread : threads_) {
     text += thread.waits ? " waits in" : " is in";
     for (const auto& loop : thread.loops) {
@@ -44,13 +73,15 @@ std::string ClientActor::describe() const {
               " taken, " + std::to_string(loop.submitted) + " submitted, of " +
               std::to_string(loop.seen.size()) + ")";
     }
+    if (thread.busy_until > world_.now()) text += " (its user pauses)";
     text += ";";
   }
   return text;
 }
 
 std::optional<p::TimePoint> ClientActor::next_deadline() const {
-  auto next = session_.next_deadline();
+  if (!session_) return std::nullopt;
+  auto next = session_->next_deadline();
   for (const auto& thread : threads_) {
     if (thread.busy_until > world_.now() && (!next || thread.busy_until < *next)) {
       next = thread.busy_until;
@@ -60,18 +91,25 @@ std::optional<p::TimePoint> ClientActor::next_deadline() const {
 }
 
 void ClientActor::turn() {
-  while (!inbox_.empty()) {
+  if (!session_) return;
+  for (int i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
     auto event = std::move(inbox_.front());
     inbox_.pop_front();
+    const auto* message = std::get_if<client::BrokerMessage>(&event);
+    const auto* results = message ? std::get_if<p::Results>(&message->message) : nullptr;
+    const bool has_results = results != nullptr;
+    if (has_results) note_costs(*results);
     step(std::move(event));
+    if (has_results) check_credit();
   }
-  if (const auto due = session_.next_deadline(); due && *due <= world_.now()) {
-    session_.expire(world_.now(), out_);
-    carry_out();
+  if (const auto due = session_->next_deadline(); due && *due <= world_.now()) {
+    session_->expire(world_.now(), out_);
+    carry_out(true);
   }
   for (bool moved = true; std::exchange(moved, false);) {
     for (auto& thread : threads_) moved = advance(thread) || moved;
   }
+  if (plan_.says_bye && over()) leave();
 }
 
 bool ClientActor::advance(Thread& thread) {
@@ -82,21 +120,25 @@ bool ClientActor::advance(Thread& thread) {
     return true;
   }
   Loop& loop = thread.loops.back();
-  const JobPlan& plan = world_.job(loop.job);
-  if (const auto* failure = session_.failure(loop.job)) {
-    world_.fail("the job failed: " + failure->detail);
-  }
-  if (plan.leave_after && loop.taken >= *plan.leave_after) {
+  const JobPlan& plan = loop.record->plan;
+  if (const auto* failure = session_->failure(loop.job)) {
+    failed(thread, *failure);
+  } else if (plan.leave_after && loop.taken >= *plan.leave_after) {
     close(thread);
-  } else if (session_.has_result(loop.job)) {
+  } else if (session_->has_result(loop.job)) {
     take(thread);
   } else if (!loop.input_ended && loop.submitted == plan.items) {
     loop.input_ended = true;
     step(client::InputEnded{loop.job});
-  } else if (!loop.input_ended && session_.wants_input(loop.job)) {
-    submit(loop, session_.next_chunk_items(loop.job));
-  } else if (session_.finished(loop.job)) {
+  } else if (!loop.input_ended && session_->wants_input(loop.job)) {
+    submit(loop, session_->next_chunk_items(loop.job));
+  } else if (session_->finished(loop.job)) {
     world_.demand(loop.taken == plan.items, "a job is finished without all its results");
+    if (world_.was_calm()) {
+      world_.demand(std::ranges::all_of(loop.record->runs, [](auto runs) { return runs == 1; }) ||
+                        !loop.record->deaths.empty(),
+                    "an item was executed more than once although nothing is wrong");
+    }
     close(thread);
   } else {
     thread.waits = true;
@@ -105,12 +147,21 @@ bool ClientActor::advance(Thread& thread) {
   return true;
 }
 
+void ClientActor::failed(Thread& thread, const p::ErrorRecord& failure) {
+  // When only workers are connected on which no task process lives, the broker may say so.
+  const bool may_be = failure.kind == p::ErrorKind::kProgramRefused &&
+                      world_.count().faults[static_cast<std::size_t>(FaultKind::kBrokenWorker)] > 0;
+  if (!may_be) world_.fail("the job failed: " + failure.detail);
+  ++world_.count().failed_jobs;
+  while (!thread.loops.empty()) close(thread);
+}
+
 void ClientActor::open(Thread& thread, const JobPlan& plan) {
   Loop loop;
   loop.job = {id_, ++last_job_};
+  loop.record = &world_.open_job(loop.job, plan);
   loop.seen.resize(plan.items);
   loop.next_inner = plan.inner ? plan.inner_every : UINT64_MAX;
-  world_.add_job(loop.job, plan);
   client::JobOpened opened;
   opened.spec.job = loop.job;
   opened.spec.program.hash.fill(plan.program);
@@ -128,7 +179,7 @@ void ClientActor::open(Thread& thread, const JobPlan& plan) {
 }
 
 void ClientActor::submit(Loop& loop, std::uint64_t count) {
-  const JobPlan& plan = world_.job(loop.job);
+  const JobPlan& plan = loop.record->plan;
   world_.demand(count > 0, "a chunk of no items is wanted");
   count = std::min(count, plan.items - loop.submitted);
   step(client::ChunkClosed{loop.job, plan.inputs(loop.submitted, count)});
@@ -137,63 +188,17 @@ void ClientActor::submit(Loop& loop, std::uint64_t count) {
 
 void ClientActor::take(Thread& thread) {
   Loop& loop = thread.loops.back();
-  const JobPlan& plan = world_.job(loop.job);
-  const auto piece = session_.take_result(world_.now(), loop.job, out_);
+  const JobPlan& plan = loop.record->plan;
+  const auto piece = session_->take_result(world_.now(), loop.job, out_);
   carry_out();
   check(loop, piece);
-  if (world_.random.chance(plan.pause_percent)) {
+  if (plan.pause_percent != 0 && world_.random.chance(plan.pause_percent)) {
     thread.busy_until = world_.now() + world_.random.between(1us, plan.pause);
   }
   if (loop.taken >= loop.next_inner) {
     loop.next_inner = loop.taken + plan.inner_every;
     open(thread, *plan.inner);
   }
-}
-
-void ClientActor::check(Loop& loop, const p::ChunkResult& piece) {
-  const JobPlan& plan = world_.job(loop.job);
-  world_.demand(piece.job == loop.job, "a result is another job's");
-  world_.demand(piece.items.count() > 0, "a result without items was handed over");
-  p::ItemCursor values(piece.items.layout, piece.items.payload.span());
-  auto error = piece.errors.begin();
-  for (p::ItemIndex item = piece.first; item < piece.first + piece.items.count(); ++item) {
-    world_.demand(item < loop.submitted, "there is a result of an item that was never given");
-    world_.demand(!loop.seen[item], "an item's result was delivered twice");
-    world_.demand(!plan.ordered || item == loop.taken, "results are out of order");
-    loop.seen[item] = true;
-    ++loop.taken;
-    const bool failed = error != piece.errors.end() && error->index == item;
-    check_item(plan, item, failed ? &*error : nullptr, values.next());
-    if (failed) ++error;
-  }
-  world_.demand(error == piece.errors.end(), "an error names an item outside its result");
-  world_.note_delivered(piece.items.count());
-}
-
-void ClientActor::check_item(const JobPlan& plan, p::ItemIndex item, const p::ItemError* error,
-                             std::span<const std::byte> value) {
-  switch (plan.fate(item)) {
-    case Fate::kThrows:
-      world_.demand(error != nullptr && error->error.kind == p::ErrorKind::kUserException &&
-                        error->error.causes.at(0).what == "item " + std::to_string(item),
-                    "an exception did not come back as it was thrown");
-      return;
-    case Fate::kAlwaysCrashes: {
-      const auto limit = plan.crash_limit != 0 ? plan.crash_limit : p::kDefaultCrashLimit;
-      world_.demand(error != nullptr && error->error.kind == p::ErrorKind::kTaskCrashed &&
-                        error->error.attempts == limit,
-                    "a guilty item is not named after so many deaths");
-      return;
-    }
-    case Fate::kFine:
-    case Fate::kCrashesOnce:
-      break;
-  }
-  world_.demand(error == nullptr, "an innocent item failed");
-  const std::uint64_t word = plan.result_word(item);
-  world_.demand(
-      value.size() == plan.result_size(item) && std::memcmp(value.data(), &word, sizeof word) == 0,
-      "a result is not its item's");
 }
 
 void ClientActor::close(Thread& thread) {
@@ -203,30 +208,34 @@ void ClientActor::close(Thread& thread) {
 }
 
 void ClientActor::step(client::Event event) {
-  session_.step(world_.now(), std::move(event), out_);
+  session_->step(world_.now(), std::move(event), out_);
   carry_out();
 }
 
-void ClientActor::carry_out() {
-  world_.note_step();
-  session_.check_invariants();
-  for (auto& command : std::exchange(out_, {})) {
-    if (const auto* send = std::get_if<client::SendToBroker>(&command)) {
-      world_.send_to_broker(*this, send->message);
-    } else if (std::holds_alternative<client::Reconnect>(command)) {
-      inbox_.clear();
-      world_.connect(*this);
-      session_.connect(world_.now(), out_);
-    } else if (const auto* wake = std::get_if<client::WakeConsumer>(&command)) {
-      for (auto& thread : threads_) {
-        if (!thread.loops.empty() && thread.loops.back().job == wake->job) thread.waits = false;
+void ClientActor::carry_out(bool judging) {
+  ++world_.count().steps;
+  if (world_.to_be_checked(steps_)) session_->check_invariants();
+  while (!out_.empty()) {
+    for (auto& command : std::exchange(out_, {})) {
+      if (auto* send = std::get_if<client::SendToBroker>(&command)) {
+        world_.network().send_to_broker(*this, std::move(send->message));
+      } else if (std::holds_alternative<client::Reconnect>(command)) {
+        world_.demand(!judging || awake(world_.now()) - heard_at >= kSilenceMin,
+                      "a client gave up a broker that was not silent");
+        world_.demand(!judging || !world_.was_calm(),
+                      "a client lost its broker although nothing is wrong");
+        inbox_.clear();
+        world_.network().connect(*this);
+        session_->connect(world_.now(), out_);
+      } else if (const auto* wake = std::get_if<client::WakeConsumer>(&command)) {
+        for (auto& thread : threads_) {
+          if (!thread.loops.empty() && thread.loops.back().job == wake->job) thread.waits = false;
+        }
+      } else if (const auto* serve = std::get_if<client::ServeProgram>(&command)) {
+        world_.network().send_to_broker(*this, world_.program_part(serve->request));
       }
-    } else if (const auto* serve = std::get_if<client::ServeProgram>(&command)) {
-      const auto part = world_.program_part(serve->request);
-      world_.send_to_broker(*this, part);
     }
   }
-  if (!out_.empty()) carry_out();
 }
 
 }  // namespace achilles::sim

@@ -5,16 +5,19 @@
 
 namespace achilles::sim {
 
+namespace {
+
+/// Inputs up to this size lie in one block for all items of their job.
+constexpr std::uint64_t kBlockInputBytes = 64;
+
+}  // namespace
+
 std::uint64_t JobPlan::draw(p::ItemIndex item, std::uint64_t what) const {
-  // splitmix64: a good hash of a few numbers in three lines.
-  std::uint64_t z = (salt * 1000003 + what) * 0x9E3779B97F4A7C15ULL + item * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
+  return mixed((salt * 1000003 + what) * 0x9E3779B97F4A7C15ULL + item * 0xBF58476D1CE4E5B9ULL);
 }
 
 Fate JobPlan::fate(p::ItemIndex item) const {
-  if (draw(item, 1) % 100 >= fate_percent) return Fate::kFine;
+  if (fate_permille == 0 || draw(item, 1) % 1000 >= fate_permille) return Fate::kFine;
   return static_cast<Fate>(1 + draw(item, 2) % 3);
 }
 
@@ -23,19 +26,34 @@ p::Duration JobPlan::run_time(p::ItemIndex item) const {
   return 1us + p::Duration(draw(item, 3) % static_cast<std::uint64_t>(item_time.count()));
 }
 
-p::Items JobPlan::inputs(p::ItemIndex first, std::uint64_t count) const {
-  p::ItemBuilder builder;
-  for (p::ItemIndex item = first; item < first + count; ++item) {
-    std::vector<std::byte> bytes(std::max<std::uint64_t>(input_bytes, 8));
-    std::memcpy(bytes.data(), &item, sizeof item);
-    builder.append(bytes);
+const p::Bytes& JobPlan::block() const {
+  if (!block_.empty() || items == 0) return block_;
+  std::vector<std::byte> bytes(items * std::max<std::uint64_t>(input_bytes, 8));
+  for (p::ItemIndex item = 0; item < items; ++item) {
+    std::memcpy(bytes.data() + item * (bytes.size() / items), &item, sizeof item);
   }
-  auto [layout, bytes] = builder.take();
-  return {std::move(layout), p::Bytes::own(std::move(bytes))};
+  return block_ = p::Bytes::own(std::move(bytes));
+}
+
+p::Items JobPlan::inputs(p::ItemIndex first, std::uint64_t count) const {
+  const std::uint64_t size = std::max<std::uint64_t>(input_bytes, 8);
+  p::Items inputs;
+  inputs.layout.count = count;
+  inputs.layout.stride = static_cast<std::uint32_t>(size);
+  if (size <= kBlockInputBytes) {
+    inputs.payload = block().slice(first * size, count * size);
+    return inputs;
+  }
+  std::vector<std::byte> bytes(count * size);
+  for (p::ItemIndex item = first; item < first + count; ++item) {
+    std::memcpy(bytes.data() + (item - first) * size, &item, sizeof item);
+  }
+  inputs.payload = p::Bytes::own(std::move(bytes));
+  return inputs;
 }
 
 std::uint64_t JobPlan::result_size(p::ItemIndex item) const {
-  const bool large = draw(item, 4) % 100 < large_percent;
+  const bool large = large_percent != 0 && draw(item, 4) % 100 < large_percent;
   return std::max<std::uint64_t>(large ? large_result_bytes : result_bytes, 8);
 }
 
@@ -48,13 +66,65 @@ void JobPlan::answer(p::ItemIndex item, p::ItemBuilder& values, p::ChunkResult& 
     p::ErrorRecord error;
     error.causes.push_back({"std::runtime_error", "item " + std::to_string(item)});
     result.errors.push_back({item, std::move(error)});
-    values.append({});
+    values.end_item();
     return;
   }
-  std::vector<std::byte> bytes(result_size(item));
+  auto& buffer = values.buffer();
+  const std::size_t start = buffer.size();
+  buffer.resize(start + result_size(item));
   const std::uint64_t word = result_word(item);
-  std::memcpy(bytes.data(), &word, sizeof word);
-  values.append(bytes);
+  std::memcpy(buffer.data() + start, &word, sizeof word);
+  values.end_item();
+}
+
+namespace {
+
+/// A job's work, what runs in its inner loops included, and its user's pauses.
+struct Extent {
+  p::Duration work{};
+  p::Duration pauses{};
+};
+
+Extent extent_of(const JobPlan& job) {
+  Extent extent;
+  extent.work = job.slow_time + job.item_time / 2 * static_cast<p::Duration::rep>(job.items);
+  extent.pauses = job.pause / 100 * static_cast<p::Duration::rep>(job.pause_percent * job.items);
+  if (!job.inner) return extent;
+  const Extent inner = extent_of(*job.inner);
+  const auto times = static_cast<p::Duration::rep>(job.items / job.inner_every + 1);
+  extent.work += times * inner.work;
+  extent.pauses += times * inner.pauses;
+  return extent;
+}
+
+}  // namespace
+
+p::Duration Plan::even_share() const {
+  p::Duration work{};
+  for (const auto& client : clients) {
+    for (const auto& thread : client.threads) {
+      for (const auto& job : thread) work += extent_of(job).work;
+    }
+  }
+  std::uint64_t slots = 0;
+  for (const auto& worker : workers) slots += worker.slots;
+  return work / static_cast<p::Duration::rep>(std::max<std::uint64_t>(slots, 1));
+}
+
+p::Duration Plan::patience() const {
+  p::Duration pauses{};
+  p::Duration longest{};
+  for (const auto& client : clients) {
+    for (const auto& thread : client.threads) {
+      for (const auto& job : thread) {
+        pauses += extent_of(job).pauses;
+        longest = std::max({longest, job.slow_time, job.item_time});
+      }
+    }
+  }
+  unsigned slowness = 1;
+  for (const auto& worker : workers) slowness = std::max(slowness, worker.slowness);
+  return 120s + 4 * even_share() + pauses + 20 * slowness * longest;
 }
 
 namespace {
@@ -77,7 +147,7 @@ JobPlan drawn_job(Random& random) {
   job.item_time = random.between(10us, 20ms);
   job.slow_item = random.chance(50) ? 0 : random.below(job.items + 1);
   job.slow_time = random.chance(40) ? random.between(100ms, 2s) : 1ms;
-  job.fate_percent = static_cast<unsigned>(random.chance(40) ? random.between(1, 15) : 0);
+  job.fate_permille = static_cast<unsigned>(random.chance(40) ? random.between(10, 150) : 0);
   if (random.chance(20)) job.leave_after = random.below(job.items + 1);
   if (random.chance(30)) {
     job.pause_percent = static_cast<unsigned>(random.between(1, 10));

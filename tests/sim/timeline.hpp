@@ -1,57 +1,68 @@
-// Virtual time: what happens when, in an order that depends on nothing but the seed.
+// Virtual time: what happens when, in an order that depends on nothing but the seed. Of two things
+// that happen at one moment, the one that was planned first happens first.
+//
+// A heap of small entries; what happens lies beside it in places that are used again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
-#include <random>
 #include <utility>
+#include <vector>
 
 #include "protocol/time.hpp"
+#include "tests/sim/random.hpp"
 
 namespace achilles::sim {
 
-namespace p = achilles::protocol;
-using namespace std::chrono_literals;
-
+template <class Happening>
 class Timeline {
  public:
   p::TimePoint now{1h};
 
-  void after(p::Duration delay, std::function<void()> what) {
-    queue_.emplace(std::pair(now + delay, ++last_), std::move(what));
+  /// Since the beginning.
+  p::Duration elapsed() const { return now - p::TimePoint(1h); }
+
+  void after(p::Duration delay, Happening what) {
+    std::uint32_t place = static_cast<std::uint32_t>(places_.size());
+    if (free_.empty()) {
+      places_.push_back(std::move(what));
+    } else {
+      place = free_.back();
+      free_.pop_back();
+      places_[place] = std::move(what);
+    }
+    heap_.push_back({now + delay, ++last_, place});
+    std::push_heap(heap_.begin(), heap_.end(), later);
   }
   std::optional<p::TimePoint> next() const {
-    if (queue_.empty()) return std::nullopt;
-    return queue_.begin()->first.first;
+    if (heap_.empty()) return std::nullopt;
+    return heap_.front().at;
   }
-  /// All that was to happen by now.
-  void fire() {
-    while (!queue_.empty() && queue_.begin()->first.first <= now) {
-      queue_.extract(queue_.begin()).mapped()();
-    }
+  /// The next of what was to happen by now.
+  std::optional<Happening> take_due() {
+    if (heap_.empty() || heap_.front().at > now) return std::nullopt;
+    const std::uint32_t place = heap_.front().place;
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    heap_.pop_back();
+    free_.push_back(place);
+    return std::exchange(places_[place], Happening{});
   }
 
  private:
-  std::map<std::pair<p::TimePoint, std::uint64_t>, std::function<void()>> queue_;
+  struct Entry {
+    p::TimePoint at;
+    std::uint64_t order;
+    std::uint32_t place;
+  };
+  static bool later(const Entry& a, const Entry& b) {
+    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  }
+
+  std::vector<Entry> heap_;
+  std::vector<Happening> places_;
+  std::vector<std::uint32_t> free_;
   std::uint64_t last_ = 0;
-};
-
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
-  std::uint64_t below(std::uint64_t bound) { return engine_() % bound; }
-  std::uint64_t between(std::uint64_t least, std::uint64_t most) {
-    return least + below(most - least + 1);
-  }
-  p::Duration between(p::Duration least, p::Duration most) {
-    return least + p::Duration(below(static_cast<std::uint64_t>((most - least).count()) + 1));
-  }
-  bool chance(std::uint64_t percent) { return below(100) < percent; }
-
- private:
-  std::mt19937_64 engine_;
 };
 
 }  // namespace achilles::sim

@@ -1,165 +1,219 @@
 #include "tests/sim/world.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <iostream>
+#include <utility>
 
-#include "protocol/codec.hpp"
-#include "protocol/describe.hpp"
 #include "protocol/limits.hpp"
 #include "tests/sim/broker_actor.hpp"
 #include "tests/sim/client_actor.hpp"
-#include "tests/sim/worker_actor.hpp"
-#include "tests/support/catch.hpp"
+#include "tests/sim/faults.hpp"
 
 namespace achilles::sim {
 namespace {
 
-/// After the last user's program is over: what ran for it ends, closed jobs are forgotten.
-constexpr p::Duration kToRest = 10s;
+/// After the last user's program is over and the last fault has healed: what ran for it ends, lost
+/// peers are noticed, closed jobs are forgotten.
+constexpr p::Duration kToRest = 20s;
+/// At rest nothing but heartbeats is sent, for so long.
+constexpr p::Duration kQuiet = 3s;
+constexpr p::Duration kRestCheckEvery = 100ms;
 /// A core that has something to do again and again at one moment never rests.
-constexpr int kTurnsAtOnceMax = 1000;
-
-bool story_wanted() {
-  return std::getenv("ACHILLES_STORY") != nullptr;
-}
+constexpr int kTurnsAtOnceMax = 10'000;
 
 }  // namespace
 
-World::World(Plan plan) : random(plan.seed * 2 + 1), plan_(std::move(plan)) {
+World::World(Plan plan) : random(plan.seed * 4 + 1), plan_(std::move(plan)), network_(*this) {
   broker_ = std::make_unique<BrokerActor>(*this);
-  std::uint64_t id = 0;
+  faults_ = std::make_unique<Faults>(*this);
   for (const auto& worker : plan_.workers) {
-    workers_.push_back(std::make_unique<WorkerActor>(*this, worker, ++id));
+    workers_.push_back(std::make_unique<WorkerActor>(*this, worker));
   }
-  id = 100;
   for (const auto& client : plan_.clients) {
-    clients_.push_back(std::make_unique<ClientActor>(*this, client, ++id));
+    clients_.push_back(std::make_unique<ClientActor>(*this, client));
   }
-  actors_.push_back(broker_.get());
-  for (const auto& worker : workers_) actors_.push_back(worker.get());
-  for (const auto& client : clients_) actors_.push_back(client.get());
-  schedule_faults();
 }
 
 World::~World() = default;
 
 void World::fail(const std::string& what) const {
   std::string text = "seed " + std::to_string(plan_.seed) + ": " + what + "\nat " +
-                     std::to_string((now() - p::TimePoint(1h)) / 1us) + " us, after:" + story_;
+                     std::to_string(timeline.elapsed() / 1us) + " us, after:" + faults_->story();
   for (const auto& client : clients_) text += "\n" + client->describe();
-  FAIL(text);
-  std::abort();
+  constexpr std::size_t kWorkersTold = 20;
+  std::size_t told = 0;
+  for (const auto& worker : workers_) {
+    if (!worker->idle() && ++told <= kWorkersTold) text += "\n" + worker->describe();
+  }
+  if (!broker_->idle()) text += "\nthe broker is not idle";
+  throw Broken(text);
 }
+
+Tally World::tally() const {
+  Tally tally = tally_;
+  tally.worlds = 1;
+  tally.virtual_time = timeline.elapsed();
+  tally.messages = network_.messages();
+  tally.coded_messages = network_.coded_messages();
+  return tally;
+}
+
+bool World::was_calm() const {
+  return plan_.faults == 0 && plan_.duplicate_percent == 0;
+}
+
+bool World::to_be_checked(std::uint64_t& steps) {
+  if (++steps < plan_.check_every) return false;
+  steps = 0;
+  ++tally_.checks;
+  return true;
+}
+
+// ---- time -----------------------------------------------------------------------------------
 
 void World::run(p::Duration at_most) {
-  const p::TimePoint end = now() + at_most;
-  int turns_at_once = 0;
-  std::optional<p::TimePoint> over_since;
-  turn_all();
-  while (true) {
-    const auto next = next_time();
-    demand(next.has_value(), "nothing will ever happen again");
-    turns_at_once = *next > now() ? 0 : turns_at_once + 1;
-    demand(turns_at_once < kTurnsAtOnceMax, "a core does not come to rest");
-    timeline.now = std::max(now(), *next);
-    timeline.fire();
-    turn_all();
-    if (!over()) {
-      demand(now() < end, "it takes too long: somebody waits for ever");
-      continue;
+  try {
+    while (!came_to_rest(at_most)) {
+      turn_ready();
+      const auto next = timeline.next();
+      demand(next.has_value(), "nothing will ever happen again");
+      timeline.now = *next;
+      while (auto happening = timeline.take_due()) happen(std::move(*happening));
+      turn_ready();
     }
-    const bool at_rest = broker_->idle() && std::ranges::all_of(workers_, [](const auto& worker) {
-                           return worker->idle();
-                         });
-    if (at_rest) return;
-    if (!over_since) over_since = now();
-    demand(now() < *over_since + kToRest, "all programs are over, but not all work is forgotten");
+  } catch (const Broken&) {
+    throw;
+  } catch (const std::exception& failure) {
+    fail(failure.what());
   }
 }
 
-void World::turn_all() {
-  for (Actor* actor : actors_) {
-    if (actor->stalled_until > now()) continue;
-    const auto due = actor->next_deadline();
-    if (actor->has_news() || (due && *due <= now())) actor->turn();
+void World::happen(Happening happening) {
+  if (auto* parcel = std::get_if<Parcel>(&happening)) {
+    network_.deliver(std::move(*parcel));
+  } else if (auto* step = std::get_if<TaskStep>(&happening)) {
+    step->worker->happen(std::move(*step));
+  } else if (const auto* wake = std::get_if<Wake>(&happening)) {
+    Actor& actor = *wake->actor;
+    if (actor.wakes_at_ != now()) return;  // An earlier wake was planned meanwhile.
+    actor.wakes_at_ = p::TimePoint::max();
+    const auto due = actor.next_deadline();
+    if (due && *due <= now()) {
+      has_news(actor);
+    } else {
+      plan_wake(actor);
+    }
+  } else if (const auto& call = std::get<std::function<void()>>(happening)) {
+    call();
   }
 }
 
-std::optional<p::TimePoint> World::next_time() const {
-  auto next = timeline.next();
-  for (const Actor* actor : actors_) {
-    auto at = actor->has_news() ? now() : actor->next_deadline();
-    if (!at) continue;
-    at = std::max(*at, actor->stalled_until);
-    if (!next || *at < *next) next = at;
-  }
-  return next;
+void World::has_news(Actor& actor) {
+  if (std::exchange(actor.listed_, true)) return;
+  ready_.push_back(&actor);
 }
+
+void World::turn_ready() {
+  // Turns may list more actors, themselves among them.
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    Actor& actor = *ready_[i];
+    actor.listed_ = false;
+    if (actor.stalled(now())) continue;  // It is listed when it goes on.
+    actor.turns_at_once_ =
+        std::exchange(actor.turned_at_, now()) == now() ? actor.turns_at_once_ + 1 : 0;
+    demand(actor.turns_at_once_ < kTurnsAtOnceMax, "a core does not come to rest");
+    actor.turn();
+    if (actor.has_news()) {
+      has_news(actor);
+    } else {
+      plan_wake(actor);
+    }
+  }
+  ready_.clear();
+}
+
+void World::plan_wake(Actor& actor) {
+  // A deadline that moves away costs nothing: the wake comes in vain and plans the next one.
+  const auto due = actor.next_deadline();
+  if (!due) return;
+  const p::TimePoint at = std::max(*due, now());
+  if (at >= actor.wakes_at_) return;
+  actor.wakes_at_ = at;
+  timeline.after(at - now(), Wake{&actor});
+}
+
+void World::stall(Actor& actor, p::TimePoint until, bool machine) {
+  actor.stall(now(), until);
+  timeline.after(until - now(), [this, &actor] { has_news(actor); });
+  if (!machine) return;
+  const auto hold = [&](Party& party, bool to_broker, bool to_peer) {
+    if (party.peer.value != 0) network_.hold(party.peer, to_broker, to_peer, until);
+  };
+  if (&actor == broker_.get()) {
+    for (const auto& worker : workers_) hold(*worker, true, false);
+    for (const auto& client : clients_) hold(*client, true, false);
+  } else {
+    hold(static_cast<Party&>(actor), false, true);
+  }
+}
+
+void World::replace_broker(p::Duration down) {
+  broker_->restart();
+  broker_->stall(now(), now() + down);
+  timeline.after(down, [this] { has_news(*broker_); });
+  std::vector<Party*> parties;
+  for (const auto& worker : workers_) parties.push_back(worker.get());
+  for (const auto& client : clients_) parties.push_back(client.get());
+  network_.broker_died(parties);
+}
+
+// ---- the end --------------------------------------------------------------------------------
 
 bool World::over() const {
   return std::ranges::all_of(clients_, [](const auto& client) { return client->over(); });
 }
 
-// ---- the network ----------------------------------------------------------------------------
-
-void World::connect(Party& party) {
-  wires_.erase(party.peer);
-  party.peer = {++last_peer_};
-  wires_[party.peer].party = &party;
+bool World::at_rest() const {
+  return broker_->idle() &&
+         std::ranges::all_of(workers_, [](const auto& worker) { return worker->idle(); }) &&
+         std::ranges::all_of(clients_, [](const auto& client) { return client->idle(); });
 }
 
-p::Duration World::arrival(p::TimePoint& last) {
-  // On a grid, so that messages of several senders arrive at one moment now and then.
-  last = std::max(last, now() + 50us * static_cast<int>(random.between(1, 6)));
-  return last - now();
+bool World::came_to_rest(p::Duration at_most) {
+  if (!over()) {
+    over_since_.reset();
+    demand(now() < faults_->end() + at_most, "it takes too long: somebody waits for ever");
+    return false;
+  }
+  if (!over_since_) over_since_ = now();
+  if (now() < faults_->end() || now() < next_rest_check_) return false;
+  next_rest_check_ = now() + kRestCheckEvery;
+  if (!at_rest()) {
+    rest_since_.reset();
+    demand(now() < std::max(*over_since_, faults_->end()) + kToRest,
+           "all programs are over, but not all work is forgotten");
+    return false;
+  }
+  if (!rest_since_) {
+    rest_since_ = now();
+    busy_messages_at_rest_ = network_.busy_messages();
+  }
+  demand(network_.busy_messages() == busy_messages_at_rest_,
+         "nothing is left to do, but more is sent than heartbeats");
+  return now() >= *rest_since_ + kQuiet;
 }
 
-void World::send_to_broker(const Party& party, const p::Message& message) {
-  Wire& wire = wires_.at(party.peer);
-  if (story_wanted()) {
-    std::cerr << (now() - p::TimePoint(1h)) / 1us << " us " << party.peer.value << " > "
-              << p::describe(message) << "\n";
-  }
-  if (wire.cut) return;
-  const auto deliver = [this, peer = party.peer, decoded = through_codec(message)] {
-    if (wires_.contains(peer)) broker_->receive(broker::MessageReceived{peer, decoded});
-  };
-  timeline.after(arrival(wire.to_broker), deliver);
-  if (std::holds_alternative<p::Results>(message) && random.chance(plan_.duplicate_percent)) {
-    timeline.after(arrival(wire.to_broker) + random.between(0us, 2s), deliver);
-  }
+// ---- jobs -----------------------------------------------------------------------------------
+
+JobRecord& World::open_job(p::JobId id, const JobPlan& plan) {
+  JobRecord& record = jobs_[id];
+  record.plan = plan;
+  record.runs.resize(plan.items);
+  return record;
 }
 
-void World::send_to_peer(broker::PeerId peer, const p::Message& message) {
-  if (story_wanted()) {
-    std::cerr << (now() - p::TimePoint(1h)) / 1us << " us " << peer.value << " < "
-              << p::describe(message) << "\n";
-  }
-  const auto at = wires_.find(peer);
-  if (at == wires_.end()) {
-    // The router notices when it wants to send, and not always.
-    if (random.chance(50)) broker_->receive(broker::PeerUnreachable{peer});
-    return;
-  }
-  if (at->second.cut) return;
-  const auto deliver = [this, peer, decoded = through_codec(message)] {
-    const auto wire = wires_.find(peer);
-    if (wire != wires_.end()) wire->second.party->receive(decoded);
-  };
-  timeline.after(arrival(at->second.to_peer), deliver);
-  if (std::holds_alternative<p::Results>(message) && random.chance(plan_.duplicate_percent)) {
-    timeline.after(arrival(at->second.to_peer) + random.between(0us, 2s), deliver);
-  }
-}
-
-p::Message World::through_codec(const p::Message& message) const {
-  const p::Frames frames = p::encode(message);
-  auto decoded = p::decode(frames);
-  if (const auto* malformed = std::get_if<p::Malformed>(&decoded)) {
-    fail("does not survive the codec: " + p::describe(message) + ": " + malformed->detail);
-  }
-  return std::get<p::Message>(std::move(decoded));
+void World::note_run(JobRecord& job, p::ItemIndex item) {
+  ++tally_.item_runs;
+  if (job.runs[item]++ > 0) ++tally_.repeated_item_runs;
 }
 
 p::ProgramPart World::program_part(const p::NeedProgram& need) const {
@@ -169,67 +223,6 @@ p::ProgramPart World::program_part(const p::NeedProgram& need) const {
   demand(need.offset < total, "a part behind a program's end is wanted");
   const std::uint64_t count = std::min(p::kPartBytes, total - need.offset);
   return {need.program, total, need.offset, kContents.slice(need.offset, count)};
-}
-
-// ---- faults ---------------------------------------------------------------------------------
-
-void World::schedule_faults() {
-  for (unsigned i = 0; i < plan_.faults; ++i) {
-    timeline.after(random.between(0us, plan_.faults_within), [this] { fault(); });
-  }
-}
-
-Party& World::any_party() {
-  const std::uint64_t which = random.below(workers_.size() + clients_.size());
-  if (which < workers_.size()) return *workers_[which];
-  return *clients_[which - workers_.size()];
-}
-
-void World::fault() {
-  const auto tell = [&](const std::string& what) {
-    story_ += "\n  at " + std::to_string((now() - p::TimePoint(1h)) / 1us) + " us: " + what;
-    if (story_wanted()) std::cerr << story_.substr(story_.rfind('\n') + 1) << "\n";
-  };
-  switch (random.below(6)) {
-    case 0: {
-      const Party& party = any_party();
-      tell("the wire of peer " + std::to_string(party.peer.value) + " is cut");
-      if (const auto at = wires_.find(party.peer); at != wires_.end()) at->second.cut = true;
-      return;
-    }
-    case 1: {
-      const auto which = random.below(workers_.size());
-      tell("worker " + std::to_string(which) + " dies; another comes");
-      return workers_[which]->replace(++last_peer_ + 1000, random.between(0us, 8s));
-    }
-    case 2:
-      tell("the broker is started again");
-      return restart_broker();
-    case 3: {
-      Actor& actor = *actors_[random.below(actors_.size())];
-      actor.stalled_until = now() + random.between(1ms, 12s);
-      tell("somebody stalls for " + std::to_string((actor.stalled_until - now()) / 1ms) + " ms");
-      return;
-    }
-    case 4: {
-      // A connection that is made anew beneath: what was under way is lost, and both sides learn
-      // it from the answers they get.
-      Party& party = any_party();
-      tell("peer " + std::to_string(party.peer.value) + " has a new connection");
-      return connect(party);
-    }
-    default:
-      tell("an idle task process ends");
-      return workers_[random.below(workers_.size())]->end_an_idle_task();
-  }
-}
-
-void World::restart_broker() {
-  broker_->restart();
-  const p::TimePoint up = now() + random.between(0us, 3s);
-  broker_->stalled_until = up;
-  for (const auto& worker : workers_) connect(*worker);
-  for (const auto& client : clients_) connect(*client);
 }
 
 }  // namespace achilles::sim

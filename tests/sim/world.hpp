@@ -1,50 +1,53 @@
 // The three real cores together, under virtual time: clients, one broker, workers with imitated
-// task processes, and a network between them. Whatever happens is drawn from one seed.
+// task processes, and a network between them. Whatever happens is drawn from one seed: the same
+// plan gives the same run, message by message (digest() tells).
 //
-// Every message goes through the codec. After each step of a core its invariants are checked.
-// A world is over when every user's program is; then nothing may be left anywhere.
+// Safety is demanded at every step: of the cores their invariants, of the actors what the protocol
+// promises. When the faults are over the network heals; then all programs must come to their end
+// within the plan's patience, and after them nothing may be left anywhere.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
-#include <set>
+#include <stdexcept>
 #include <string>
-#include <utility>
+#include <string_view>
+#include <variant>
 #include <vector>
 
-#include "broker/core/events.hpp"
-#include "protocol/messages.hpp"
+#include "tests/sim/actor.hpp"
+#include "tests/sim/network.hpp"
 #include "tests/sim/plan.hpp"
+#include "tests/sim/tally.hpp"
 #include "tests/sim/timeline.hpp"
+#include "tests/sim/worker_actor.hpp"
 
 namespace achilles::sim {
 
 class BrokerActor;
 class ClientActor;
-class WorkerActor;
+class Faults;
 
-/// Whoever has time and deadlines. An actor that is stalled (a stopped process, a suspended
-/// machine) is not called; what came for it meanwhile is read first when it goes on.
-class Actor {
+/// A promise or an invariant is broken: what, when, and what had happened.
+class Broken : public std::runtime_error {
  public:
-  Actor() = default;
-  Actor(const Actor&) = delete;
-  Actor& operator=(const Actor&) = delete;
-  virtual ~Actor() = default;
-  /// Something waits in its inbox.
-  virtual bool has_news() const = 0;
-  virtual std::optional<p::TimePoint> next_deadline() const = 0;
-  /// Takes in all that waits, then does what is due.
-  virtual void turn() = 0;
-
-  p::TimePoint stalled_until{};
+  using std::runtime_error::runtime_error;
 };
 
-/// A client or a worker: an actor with a connection to the broker.
-class Party : public Actor {
- public:
-  virtual void receive(p::Message message) = 0;
-  broker::PeerId peer;  ///< Of its present connection.
+/// An actor's deadline may have come.
+struct Wake {
+  Actor* actor = nullptr;
+};
+
+using Happening = std::variant<std::function<void()>, Parcel, TaskStep, Wake>;
+
+/// A job that was opened, and what its items went through.
+struct JobRecord {
+  JobPlan plan;
+  std::vector<std::uint16_t> runs;                ///< Of each item, begun.
+  std::map<p::ItemIndex, std::uint32_t> crashes;  ///< As its fate says.
+  std::map<p::ItemIndex, std::uint32_t> deaths;   ///< Of task processes that ran it.
 };
 
 class World {
@@ -52,66 +55,72 @@ class World {
   explicit World(Plan plan);
   ~World();
 
-  /// Until all users' programs are over and nothing is left. Fails when that takes longer.
+  /// Until all users' programs are over and nothing is left. Throws Broken.
+  void run() { run(plan_.patience()); }
   void run(p::Duration at_most);
-  std::uint64_t delivered() const { return delivered_; }
-  std::uint64_t steps() const { return steps_; }
+
+  /// Called with each message and fault, for people.
+  std::function<void(p::TimePoint, std::string_view)> on_story;
+  Tally tally() const;
+  std::uint64_t digest() const { return network_.digest(); }
+  std::uint64_t delivered() const { return tally_.delivered_items; }
 
   // ---- for the actors
-  Timeline timeline;
+  Timeline<Happening> timeline;
   Random random;
   p::TimePoint now() const { return timeline.now; }
   const Plan& plan() const { return plan_; }
+  Network& network() { return network_; }
+  BrokerActor& broker() { return *broker_; }
   [[noreturn]] void fail(const std::string& what) const;
   void demand(bool holds, const char* what) const {
     if (!holds) fail(what);
   }
-  void note_step() { ++steps_; }
-  void note_delivered(std::uint64_t items) { delivered_ += items; }
+  void has_news(Actor& actor);
+  /// The actor stands still until then; if its machine does, nothing reaches it before either.
+  void stall(Actor& actor, p::TimePoint until, bool machine);
+  /// The broker's process is gone; another one comes after a while.
+  void replace_broker(p::Duration down);
+  /// One step of many: its tables are looked through.
+  bool to_be_checked(std::uint64_t& steps);
+  Tally& count() { return tally_; }
+  bool tells_story() const { return static_cast<bool>(on_story); }
+  void tell(std::string_view what) const { on_story(now(), what); }
 
-  /// A new connection; what is under way on the former one is lost.
-  void connect(Party& party);
-  void send_to_broker(const Party& party, const p::Message& message);
-  void send_to_peer(broker::PeerId peer, const p::Message& message);
-  /// What arrives at the far end of a wire.
-  p::Message through_codec(const p::Message& message) const;
-
-  void add_job(p::JobId id, const JobPlan& plan) { jobs_.emplace(id, plan); }
-  const JobPlan& job(p::JobId id) const { return jobs_.at(id); }
+  JobRecord& open_job(p::JobId id, const JobPlan& plan);
+  JobRecord& job(p::JobId id) { return jobs_.at(id); }
   p::ProgramPart program_part(const p::NeedProgram& need) const;
-  /// How often a task process has died on the item; counts this time.
-  std::uint32_t count_crash(p::JobId id, p::ItemIndex item) { return crashes_[{id, item}]++; }
+  std::uint64_t draw_id() { return ++last_id_; }
+  void note_run(JobRecord& job, p::ItemIndex item);
+  /// No fault, nothing twice: much more can be demanded.
+  bool was_calm() const;
 
  private:
-  struct Wire {
-    Party* party = nullptr;
-    bool cut = false;  ///< Swallows everything, and nobody is told.
-    p::TimePoint to_broker{};
-    p::TimePoint to_peer{};
-  };
+  friend class Faults;
 
-  void schedule_faults();
-  void fault();
-  void restart_broker();
-  void turn_all();
+  void happen(Happening happening);
+  void turn_ready();
+  void plan_wake(Actor& actor);
   bool over() const;
-  std::optional<p::TimePoint> next_time() const;
-  /// When the next message on this way arrives: never before an earlier one.
-  p::Duration arrival(p::TimePoint& last);
-  Party& any_party();
+  bool at_rest() const;
+  /// All programs are over, nothing is left, and nothing but heartbeats is sent.
+  bool came_to_rest(p::Duration at_most);
 
   Plan plan_;
+  Tally tally_;
+  Network network_;
   std::unique_ptr<BrokerActor> broker_;
   std::vector<std::unique_ptr<ClientActor>> clients_;
   std::vector<std::unique_ptr<WorkerActor>> workers_;
-  std::vector<Actor*> actors_;
-  std::map<broker::PeerId, Wire> wires_;
-  std::uint64_t last_peer_ = 0;
-  std::map<p::JobId, JobPlan> jobs_;
-  std::map<std::pair<p::JobId, p::ItemIndex>, std::uint32_t> crashes_;
-  std::uint64_t delivered_ = 0;
-  std::uint64_t steps_ = 0;
-  std::string story_;  ///< The faults so far, for people.
+  std::unique_ptr<Faults> faults_;
+  std::vector<Actor*> ready_;
+  std::map<p::JobId, JobRecord> jobs_;
+  std::uint64_t last_id_ = 0;
+
+  std::optional<p::TimePoint> over_since_;
+  std::optional<p::TimePoint> rest_since_;
+  std::uint64_t busy_messages_at_rest_ = 0;
+  p::TimePoint next_rest_check_{};
 };
 
 }  // namespace achilles::sim
