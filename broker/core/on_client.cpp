@@ -4,11 +4,14 @@
 
 #include "broker/core/state.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::ErrorKind;
 using protocol::JobId;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::RejectReason;
 
 namespace {
@@ -159,7 +162,7 @@ void Scheduler::State::close_job(Job& job) {
   for (const auto worker_id : job.workers) {
     Worker& worker = *workers.find(worker_id);
     worker.jobs.erase(id);
-    send(worker.peer, protocol::CloseJob{id});
+    if (!mutant(Mutant::kClosedJobNotTold)) send(worker.peer, protocol::CloseJob{id});
   }
   if (Client* client = clients.find(id.client)) client->jobs.erase(id);
   programs.close_job(job.open.program, id);
@@ -188,6 +191,7 @@ void Scheduler::State::end_client(protocol::ClientId id) {
     for (const auto& [offset, wait] : program.waits) {
       if (wait.asked == id) offsets.push_back(offset);
     }
+    if (mutant(Mutant::kPartNotAskedAgain)) continue;
     for (const auto offset : offsets) ask_for_part(program_id, program, offset);
   }
 }

@@ -4,11 +4,14 @@
 
 #include "broker/core/state.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::AttemptId;
 using protocol::ErrorKind;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::RejectReason;
 using protocol::WorkerId;
 
@@ -51,7 +54,7 @@ Attempt Scheduler::State::release(AttemptId id) {
   job.assigned.erase(attempt.chunk.first);
   job.assigned_bytes -= attempt.bytes();
   job.assigned_items -= attempt.count();
-  job.reserved_bytes -= attempt.reserved_bytes;
+  if (!mutant(Mutant::kAllowanceNotReleased)) job.reserved_bytes -= attempt.reserved_bytes;
   if (attempt.granted) --job.granted_attempts;
   if (job.waiting.erase(attempt.chunk.first) > 0) job.announced_bytes -= attempt.announced_bytes;
   touch(job);
@@ -159,8 +162,10 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   const std::uint64_t before = crashed.item - first;
   const std::uint64_t after = chunk.items.count() - before - 1;
   if (before > 0) job.enqueue({first, slice(chunk.items, 0, before)});
-  if (after > 0) job.enqueue({crashed.item + 1, slice(chunk.items, before + 1, after)});
-  const std::uint32_t deaths = ++job.deaths[crashed.item];
+  if (after > 0 && !mutant(Mutant::kRestOfCrashedForgotten))
+    job.enqueue({crashed.item + 1, slice(chunk.items, before + 1, after)});
+  const auto guilty = mutant(Mutant::kCrashCountsAgainstFirst) ? first : crashed.item;
+  const std::uint32_t deaths = ++job.deaths[guilty];
   if (deaths < job.crash_limit()) {
     job.enqueue({crashed.item, slice(chunk.items, before, 1)});
     ++job.requeued_chunks;
@@ -182,7 +187,8 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
 void Scheduler::State::on_returned(Peer& peer, const protocol::Returned& returned) {
   const Worker& worker = worker_of(peer);
   for (const AttemptId id : returned.attempts) {
-    if (attempt_of(worker, id) != nullptr) requeue(id);
+    if (attempt_of(worker, id) == nullptr) continue;
+    mutant(Mutant::kReturnedChunksForgotten) ? void(release(id)) : requeue(id);
   }
 }
 
@@ -242,7 +248,9 @@ void Scheduler::State::on_need_program(Peer& peer, const protocol::NeedProgram& 
 void Scheduler::State::end_worker(WorkerId id) {
   Worker& worker = *workers.find(id);
   const auto held = worker.attempts;
-  for (const AttemptId attempt : held) requeue(attempt);
+  for (const AttemptId attempt : held) {
+    mutant(Mutant::kLostWorkersChunksForgotten) ? void(release(attempt)) : requeue(attempt);
+  }
   for (const auto job : worker.jobs) jobs.find(job)->workers.erase(id);
   programs.forget(id);
   workers.remove(id);

@@ -4,11 +4,14 @@
 
 #include "broker/core/state.hpp"
 #include "protocol/batch.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::AttemptId;
 using protocol::JobId;
+using protocol::mutant;
+using protocol::Mutant;
 
 void Scheduler::State::settle() {
   tell_windows();
@@ -38,7 +41,7 @@ void Scheduler::State::tell_windows() {
 
 void Scheduler::State::refresh(Job& job) {
   // What the client's user waits for goes before all credit.
-  if (job.wanted) {
+  if (job.wanted && !mutant(Mutant::kWantedNotGranted)) {
     if (const auto id = job.assigned_at_or_before(*job.wanted)) {
       const Attempt& attempt = *attempts.find(*id);
       if (!attempt.granted && job.wants(attempt.chunk)) grant(job, *id);
@@ -162,7 +165,7 @@ void Scheduler::State::flush_workers() {
           send(worker->peer, protocol::Assign{std::move(batch)});
         });
     for (const AttemptId attempt : std::exchange(worker->grants, {})) {
-      send(worker->peer, protocol::Grant{attempt});
+      if (!mutant(Mutant::kGrantNotSent)) send(worker->peer, protocol::Grant{attempt});
     }
   }
 }

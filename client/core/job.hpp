@@ -52,6 +52,7 @@ class Job {
   void check_invariants() const;
 
  private:
+  bool has_room_for(const protocol::Chunk& chunk) const;
   std::uint64_t credit_total() const;
   std::optional<protocol::ItemIndex> wanted() const;
   bool wanted_is_news() const { return waiting_since_ && wanted() != told_wanted_; }

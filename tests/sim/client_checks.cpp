@@ -65,6 +65,9 @@ void ClientActor::check_crashed(const Loop& loop, p::ItemIndex item, const p::Er
   const auto deaths = loop.record->deaths.find(item);
   world_.demand(deaths != loop.record->deaths.end() && deaths->second >= limit,
                 "an item failed on which not so many task processes have died");
+  if (world_.was_calm()) {
+    world_.demand(deaths->second == limit, "more task processes died on an item than had to");
+  }
   // A task process that is killed from outside dies on whatever it happens to run.
   if (plan.fate(item) != Fate::kAlwaysCrashes) ++world_.count().condemned_items;
 }

@@ -1,6 +1,7 @@
 #include "tests/sim/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace achilles::sim {
@@ -190,6 +191,10 @@ Plan drawn_plan(std::uint64_t seed) {
   }
   if (random.chance(40)) plan.job_window_bytes = random.between(100, 20'000);
   if (random.chance(80)) plan.faults = static_cast<unsigned>(random.between(1, 8));
+  // Most of these worlds are over within seconds; some faults must come in the middle.
+  constexpr std::array kWithin{10s, 2s, 1s};
+  plan.faults_within =
+      random.chance(20) ? random.between(1ms, 50ms) : p::Duration(kWithin[random.below(3)]);
   if (random.chance(30)) plan.duplicate_percent = static_cast<unsigned>(random.between(1, 30));
   return plan;
 }

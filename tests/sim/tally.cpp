@@ -29,6 +29,7 @@ Tally& Tally::operator+=(const Tally& other) {
   delivered_items += other.delivered_items;
   condemned_items += other.condemned_items;
   failed_jobs += other.failed_jobs;
+  impatient_drains += other.impatient_drains;
   for (std::size_t i = 0; i < kFaultKinds; ++i) faults[i] += other.faults[i];
   return *this;
 }
@@ -60,6 +61,9 @@ std::string Tally::describe() const {
   if (condemned_items > 0 || failed_jobs > 0) {
     text += line("victims", condemned_items,
                  "innocent items failed; " + std::to_string(failed_jobs) + " jobs were refused");
+  }
+  if (impatient_drains > 0) {
+    text += line("endless drains", impatient_drains, "workers were told again after 30 s to end");
   }
   return text;
 }

@@ -25,6 +25,7 @@ struct Tally {
   std::uint64_t delivered_items = 0;
   std::uint64_t condemned_items = 0;  ///< Innocent ones on which too many task processes died.
   std::uint64_t failed_jobs = 0;
+  std::uint64_t impatient_drains = 0;  ///< Workers that had to be told a second time to end.
   FaultCounts faults{};
 
   Tally& operator+=(const Tally& other);

@@ -9,6 +9,13 @@ namespace achilles::sim {
 
 using worker::TaskId;
 
+namespace {
+
+/// Whoever drains a worker tells it again to end when it takes longer, as an init system does.
+constexpr p::Duration kDrainPatience = 30s;
+
+}  // namespace
+
 // ---- the daemon -----------------------------------------------------------------------------
 
 WorkerActor::WorkerActor(World& world, const WorkerPlan& plan) : world_(world), plan_(plan) {
@@ -61,7 +68,14 @@ void WorkerActor::crash(p::Duration down) {
 void WorkerActor::interrupt(p::Duration down) {
   if (agent_ == nullptr) return;
   down_ = down;
-  if (++interrupts_ == 1) return news(worker::DrainRequested{});
+  if (++interrupts_ == 1) {
+    world_.timeline.after(kDrainPatience, [this, life = life_] {
+      if (life != life_ || interrupts_ != 1) return;
+      ++world_.count().impatient_drains;
+      interrupt(down_);
+    });
+    return news(worker::DrainRequested{});
+  }
   world_.network().send_to_broker(*this, p::Bye{"stopped"});
   end_daemon(true);
   start_after(down_);
@@ -145,7 +159,8 @@ void WorkerActor::obey(worker::Command& command, bool judging) {
         20us, TaskStep{TaskStep::What::kTold, this, life_, send_to_task->task,
                        world_.network().through_codec(std::move(send_to_task->message))});
   } else if (const auto* skip = std::get_if<worker::SkipJobInTask>(&command)) {
-    if (tasks_.contains(skip->task)) tasks_[skip->task].skips.insert(skip->job);
+    const auto at = tasks_.find(skip->task);
+    if (at != tasks_.end()) at->second.skips.emplace(skip->job, awake(world_.now()));
   } else if (const auto* end = std::get_if<worker::EndTask>(&command)) {
     const auto at = tasks_.find(end->task);
     if (at == tasks_.end()) return;

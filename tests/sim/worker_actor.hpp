@@ -66,7 +66,7 @@ class WorkerActor final : public Party {
   struct Task {
     p::ProgramId program;
     std::set<p::JobId> knows;
-    std::set<p::JobId> skips;
+    std::map<p::JobId, p::Duration> skips;  ///< Since when, in the worker's awake time.
     std::deque<p::Assignment> holds;
     bool ready = false;
     bool running = false;

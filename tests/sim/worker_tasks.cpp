@@ -8,6 +8,13 @@ namespace achilles::sim {
 
 using worker::TaskId;
 
+namespace {
+
+/// A task process at work for a closed job is killed after a tenth of that.
+constexpr p::Duration kSkippedMax = 1s;
+
+}  // namespace
+
 void WorkerActor::later(p::Duration delay, TaskId id, std::function<void(Task&)> what) {
   world_.timeline.after(delay, [this, id, life = life_, what = std::move(what)] {
     if (life != life_) return;
@@ -106,7 +113,11 @@ void WorkerActor::finish(TaskId id, Task& task) {
   std::uint64_t count = done.chunk.items.count();
   world_.demand(done.chunk.items == plan.inputs(done.chunk.first, count),
                 "a task process got other items than the user gave");
-  if (!task.skips.empty() && task.skips.contains(done.job)) count = world_.random.below(count + 1);
+  if (const auto skip = task.skips.find(done.job); skip != task.skips.end()) {
+    world_.demand(awake(world_.now()) < skip->second + kSkippedMax,
+                  "a task process was left to work for a closed job");
+    count = world_.random.below(count + 1);
+  }
   p::ChunkResult result;
   result.job = done.job;
   result.attempt = done.attempt;

@@ -187,19 +187,15 @@ bool World::came_to_rest(p::Duration at_most) {
   if (!over_since_) over_since_ = now();
   if (now() < faults_->end() || now() < next_rest_check_) return false;
   next_rest_check_ = now() + kRestCheckEvery;
-  if (!at_rest()) {
-    rest_since_.reset();
-    demand(now() < std::max(*over_since_, faults_->end()) + kToRest,
-           "all programs are over, but not all work is forgotten");
-    return false;
-  }
-  if (!rest_since_) {
+  demand(now() < std::max(*over_since_, faults_->end()) + kToRest,
+         at_rest() ? "nothing is left to do, but more is sent than heartbeats"
+                   : "all programs are over, but not all work is forgotten");
+  // What was under way when the last program ended may still stir somebody.
+  if (!at_rest() ||
+      std::exchange(busy_messages_, network_.busy_messages()) != network_.busy_messages()) {
     rest_since_ = now();
-    busy_messages_at_rest_ = network_.busy_messages();
   }
-  demand(network_.busy_messages() == busy_messages_at_rest_,
-         "nothing is left to do, but more is sent than heartbeats");
-  return now() >= *rest_since_ + kQuiet;
+  return now() >= rest_since_ + kQuiet;
 }
 
 // ---- jobs -----------------------------------------------------------------------------------

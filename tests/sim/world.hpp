@@ -118,8 +118,8 @@ class World {
   std::uint64_t last_id_ = 0;
 
   std::optional<p::TimePoint> over_since_;
-  std::optional<p::TimePoint> rest_since_;
-  std::uint64_t busy_messages_at_rest_ = 0;
+  p::TimePoint rest_since_{};
+  std::uint64_t busy_messages_ = 0;
   p::TimePoint next_rest_check_{};
 };
 

@@ -4,10 +4,14 @@
 #include <utility>
 
 #include "protocol/batch.hpp"
+#include "protocol/mutant.hpp"
 #include "protocol/version.hpp"
 #include "worker/core/agent_state.hpp"
 
 namespace achilles::worker {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 namespace {
 
@@ -131,7 +135,7 @@ void Agent::State::begin(protocol::TimePoint now) {
   const protocol::Duration since = now - last_called;
   if (since > 2 * link.interval()) {
     const protocol::Duration gap = since - link.interval();
-    link.extend(gap);
+    if (!mutant(Mutant::kWorkerJudgesAfterItsNap)) link.extend(gap);
     tasks.extend(gap);
     for (auto& [id, program] : programs.all()) program.fetch.extend(gap);
   }
@@ -338,6 +342,7 @@ void Agent::State::on_drain(Turn& turn) {
     returned.attempts.push_back(attempt->id());
     drop(*attempt);
   }
+  if (mutant(Mutant::kReturnedNotTold)) return;
   if (!returned.attempts.empty()) send(turn, std::move(returned));
 }
 
@@ -393,7 +398,7 @@ void Agent::State::drop_everything(Turn& turn) {
 
 void Agent::State::lose_session(Turn& turn) {
   if (draining) return leave(turn, {});
-  drop_everything(turn);
+  if (!mutant(Mutant::kDeadSessionKept)) drop_everything(turn);
   note(turn, Note::Level::kInfo,
        "The broker no longer knows this worker (was it started again?). Saying HELLO anew.");
   link.say_hello(turn.now, turn.out);
