@@ -14,7 +14,7 @@
 namespace achilles::sim {
 
 /// Messages that a shell takes in before its timers have their turn, as in the real ones.
-inline constexpr int kMessagesPerTurn = 256;
+inline constexpr std::size_t kMessagesPerTurn = 256;
 /// Nobody may be given up for lost after a shorter silence, by the awake time of who gives up: five
 /// intervals, but whoever was stalled for less than two need not have noticed.
 inline constexpr p::Duration kSilenceMin = (p::kLostAfter - 2) * p::kHeartbeatInterval;

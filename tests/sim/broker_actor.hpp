@@ -18,6 +18,8 @@ class Meter {
   virtual ~Meter() = default;
   virtual void begins() = 0;
   virtual void ends() = 0;
+  /// Makes the event the core's own, before it begins.
+  virtual void own(broker::Event& event) = 0;
 };
 
 class BrokerActor final : public Actor {
@@ -32,15 +34,18 @@ class BrokerActor final : public Actor {
   void receive(broker::Event event) { inbox_.push_back(std::move(event)); }
   bool idle() const { return scheduler_->idle(); }
   void measure(Meter* meter) { meter_ = meter; }
+  /// What it has queued or handed out.
+  std::uint64_t chunks() const { return mirror_.chunks(); }
 
   bool has_news() const override { return !inbox_.empty(); }
   std::optional<p::TimePoint> next_deadline() const override { return scheduler_->next_deadline(); }
   void turn() override;
 
  private:
-  void step(broker::Event event);
+  /// All that the core does in one turn. Says which commands come from its judging others.
+  std::pair<std::size_t, std::size_t> work();
   void check();
-  void carry_out(bool judging);
+  void carry_out(std::size_t judged_from, std::size_t judged_to);
 
   World& world_;
   std::unique_ptr<broker::Scheduler> scheduler_;
@@ -48,6 +53,7 @@ class BrokerActor final : public Actor {
   std::uint64_t boots_ = 0;
   std::optional<p::Duration> down_;  ///< While it stops.
   std::deque<broker::Event> inbox_;
+  std::vector<broker::Event> batch_;
   broker::Commands out_;
   broker::Commands carried_out_;
   std::uint64_t steps_ = 0;

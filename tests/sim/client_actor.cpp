@@ -22,7 +22,17 @@ client::SessionOptions options_of(const ClientPlan& plan, std::uint64_t id) {
 }  // namespace
 
 ClientActor::ClientActor(World& world, const ClientPlan& plan) : world_(world), plan_(plan) {
-  start();
+  if (plan_.starts_after == 0s) {
+    start();
+  } else {
+    start_after(plan_.starts_after);
+  }
+}
+
+void ClientActor::start_after(p::Duration down) {
+  world_.timeline.after(down, [this, life = life_] {
+    if (life == life_ && !session_) start();
+  });
 }
 
 void ClientActor::start() {
@@ -42,9 +52,7 @@ void ClientActor::crash(p::Duration down) {
   inbox_.clear();
   out_.clear();
   world_.network().disconnect(*this, false);
-  world_.timeline.after(down, [this, life = life_] {
-    if (life == life_ && !session_) start();
-  });
+  start_after(down);
 }
 
 void ClientActor::leave() {
@@ -92,7 +100,7 @@ std::optional<p::TimePoint> ClientActor::next_deadline() const {
 
 void ClientActor::turn() {
   if (!session_) return;
-  for (int i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
+  for (std::size_t i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
     auto event = std::move(inbox_.front());
     inbox_.pop_front();
     const auto* message = std::get_if<client::BrokerMessage>(&event);

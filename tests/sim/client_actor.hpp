@@ -57,6 +57,7 @@ class ClientActor final : public Party {
   };
 
   void start();
+  void start_after(p::Duration down);
   void leave();
   /// One thing that the thread does. False: it waits, is busy, or is over.
   bool advance(Thread& thread);

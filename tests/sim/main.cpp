@@ -10,6 +10,7 @@
 #include <exception>
 #include <string>
 
+#include "tests/sim/broker_meter.hpp"
 #include "tests/sim/program_options.hpp"
 #include "tests/sim/world.hpp"
 
@@ -71,8 +72,11 @@ Tally run_one(const ProgramOptions& options, std::uint64_t seed) {
       std::fputs(line_of(at, what).c_str(), stdout);
     };
   }
+  std::optional<BrokerMeter> meter;
+  if (options.measure) meter.emplace(world);
   world.run();
   const Tally tally = world.tally();
+  if (meter) std::fputs(meter->describe().c_str(), stdout);
   if (options.verbose) {
     std::printf("seed %llu: %.1f virtual seconds, %llu chunks, %llu messages, digest %016llx\n",
                 static_cast<unsigned long long>(seed),

@@ -70,13 +70,14 @@ constexpr std::array kMutants{
 };
 
 /// What gave it away, and in which world; empty when nothing did.
-std::string caught(Mutant mutant, Plan (*plan)(std::uint64_t)) {
+std::string caught(Mutant mutant, Plan (*plan)(std::uint64_t),
+                   std::uint64_t seeds_max = kSeedsMax) {
   struct Switch {
     explicit Switch(Mutant on) { active_mutant = on; }
     ~Switch() { active_mutant = Mutant::kNone; }
   };
   const Switch on(mutant);
-  for (std::uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
     World world(plan(seed));
     try {
       world.run();
@@ -106,4 +107,9 @@ TEST_CASE("every mutant is caught") {
     CHECK(!how.empty());
     if (chosen != nullptr) std::cout << name << ": " << how << "\n";
   }
+}
+
+TEST_CASE("the worlds that catch mutants are whole without them") {
+  CHECK(caught(Mutant::kNone, drawn_plan, 50).empty());
+  CHECK(caught(Mutant::kNone, early_client_losses, 50).empty());
 }

@@ -66,6 +66,7 @@ struct ClientPlan {
   std::uint64_t result_bytes_max = 8ULL << 20;
   std::vector<ThreadPlan> threads;
   bool says_bye = false;  ///< When all is done; otherwise it stays connected.
+  p::Duration starts_after = 0s;
 };
 
 struct WorkerPlan {

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <sstream>
 
+#include "tests/sim/broker_meter.hpp"
+
 namespace achilles::sim {
 namespace {
 
@@ -35,6 +37,24 @@ void add_range(CLI::App& app, const std::string& name, Range& range, const std::
       ->type_name("N-M");
 }
 
+/// Nothing goes wrong, all workers are there before the first job, and programs are small.
+void make_measurable(Plan& plan) {
+  plan.faults = 0;
+  plan.duplicate_percent = 0;
+  plan.codec_every = UINT64_MAX;  // The meter sees to it.
+  plan.check_every = UINT64_MAX;
+  for (auto& client : plan.clients) {
+    client.starts_after = kFirstJob;
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.program = 1;
+        job.pause_percent = 0;
+        job.leave_after.reset();
+      }
+    }
+  }
+}
+
 /// All that decides what happens, so that it can be said again.
 std::string world_text(const ProgramOptions& options) {
   const WorldOptions& world = options.world;
@@ -55,13 +75,18 @@ std::string world_text(const ProgramOptions& options) {
   }
   add("--codec-every", world.codec_every);
   add("--check-every", world.check_every);
+  if (options.measure) text += " --measure";
   return text;
 }
 
 }  // namespace
 
 Plan ProgramOptions::plan(std::uint64_t of_seed) const {
-  if (sized) return drawn_world(of_seed, world);
+  if (sized) {
+    Plan plan = drawn_world(of_seed, world);
+    if (measure) make_measurable(plan);
+    return plan;
+  }
   Plan plan = drawn_plan(of_seed);
   plan.fault_weights = world.fault_weights;
   if (world.faults) plan.faults = *world.faults;

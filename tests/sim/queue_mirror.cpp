@@ -107,6 +107,12 @@ std::optional<std::string> QueueMirror::fault() {
   return fault;
 }
 
+std::uint64_t QueueMirror::chunks() const {
+  std::uint64_t count = attempts_.size();
+  for (const auto& [id, queue] : queues_) count += queue.chunks.size();
+  return count;
+}
+
 void QueueMirror::requeue(AttemptId id, PeerId peer) {
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || at->second.worker != peer) return;

@@ -24,6 +24,8 @@ class QueueMirror {
   void told(const broker::Command& command);
   /// After settle: what is wrong, if anything is.
   std::optional<std::string> fault();
+  /// All that are queued or handed out.
+  std::uint64_t chunks() const;
 
  private:
   struct Queue {

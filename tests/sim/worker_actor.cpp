@@ -100,7 +100,7 @@ void WorkerActor::news(worker::Event event) {
 
 void WorkerActor::turn() {
   if (agent_ == nullptr) return;
-  for (int i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
+  for (std::size_t i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
     auto event = std::move(inbox_.front());
     inbox_.pop_front();
     step(std::move(event));
