@@ -7,6 +7,7 @@ namespace {
 
 /// Worlds with no more chunks and workers together are looked through at every step.
 constexpr std::uint64_t kSmall = 300;
+constexpr p::Duration kUnderCreditMax = 60s;
 
 class Drawing {
  public:
@@ -31,7 +32,7 @@ class Drawing {
       if (random_.chance(5)) worker.window_bytes = random_.between(100, 20'000);
       if (random_.chance(5)) worker.held_result_bytes_max = random_.below(30'000);
       worker.warm_tasks_max = static_cast<std::uint32_t>(random_.below(4));
-      if (random_.chance(5)) worker.slowness = static_cast<unsigned>(random_.between(2, 10));
+      if (random_.chance(5)) worker.slowness = static_cast<unsigned>(random_.between(2, 5));
       if (random_.chance(5)) worker.far_away = random_.between(1ms, 100ms);
       if (random_.chance(10)) worker.starts_after = random_.between(1ms, 2s);
       plan_.workers.push_back(worker);
@@ -111,13 +112,17 @@ class Drawing {
         }
       }
     }
+    // Little room for results makes a large world a slow one.
+    for (auto& client : plan_.clients) {
+      if (client.under_credit() > kUnderCreditMax) client.result_bytes_max = 8ULL << 20;
+    }
     plan_.faults_within = std::max<p::Duration>(lasts, 500ms);
   }
 
   void draw_surroundings() {
     plan_.latency_min = 1us * static_cast<p::Duration::rep>(options_.latency_us.least);
     plan_.latency_max = 1us * static_cast<p::Duration::rep>(options_.latency_us.most);
-    const auto usual = static_cast<unsigned>(3 + options_.workers / 20);
+    const auto usual = static_cast<unsigned>(10 + options_.workers / 10);
     plan_.faults = options_.faults.value_or(
         random_.chance(90) ? static_cast<unsigned>(random_.between(1, usual)) : 0);
     plan_.fault_weights = options_.fault_weights;

@@ -129,7 +129,9 @@ void Faults::strike_client(FaultKind kind) {
   const std::uint64_t which = random_.below(world_.clients_.size());
   ClientActor& client = *world_.clients_[which];
   const std::string who = "client " + std::to_string(which);
-  if (kind == FaultKind::kStallClient) return stall(kind, client, who, kClientStalledMax);
+  if (kind == FaultKind::kStallClient) {
+    return stall(kind, client, who, random_.chance(10) ? kClientStalledMax : kStalledMax);
+  }
   if (!client.up() || client.over()) return;
   const p::Duration down = random_.between(0us, kDownMax);
   lasts(down);
@@ -163,7 +165,7 @@ void Faults::strike_worker(FaultKind kind) {
       if (worker.end_an_idle_task()) tell(kind, "of " + who);
       return;
     case FaultKind::kSlowWorker: {
-      const auto times = static_cast<unsigned>(random_.between(2, 20));
+      const auto times = static_cast<unsigned>(random_.between(2, 10));
       worker.be_slow(times, lasts(ill));
       return tell(kind, who + " takes " + std::to_string(times) + " times as long");
     }

@@ -38,6 +38,10 @@ namespace {
 
 /// In front of each block; as large as a block's alignment.
 struct alignas(std::max_align_t) Header {
+  union {
+    std::size_t granules;  ///< While it is in use.
+    Header* next;          ///< While it is kept.
+  };
   std::int64_t counted_bytes;
 };
 
@@ -47,9 +51,23 @@ std::int64_t taken(std::size_t size) {
   return static_cast<std::int64_t>(with_own_word < 32 ? 32 : with_own_word);
 }
 
+/// Freed small blocks by their size in granules, kept for the next of that size: a world allocates
+/// little else, some ten times a chunk.
+constexpr std::size_t kGranule = sizeof(Header);
+constexpr std::size_t kKeptGranules = 40;
+Header* kept[kKeptGranules];
+
 void* allocate(std::size_t size) {
-  auto* header = static_cast<Header*>(std::malloc(sizeof(Header) + size));
-  if (header == nullptr) throw std::bad_alloc();
+  const std::size_t granules = (size + kGranule - 1) / kGranule;
+  Header* header = nullptr;
+  if (granules < kKeptGranules && kept[granules] != nullptr) {
+    header = kept[granules];
+    kept[granules] = header->next;
+  } else {
+    header = static_cast<Header*>(std::malloc(sizeof(Header) + granules * kGranule));
+    if (header == nullptr) throw std::bad_alloc();
+  }
+  header->granules = granules;
   header->counted_bytes = is_open ? taken(size) : 0;
   live_bytes += header->counted_bytes;
   return header + 1;
@@ -59,7 +77,10 @@ void release(void* block) {
   if (block == nullptr) return;
   Header* header = static_cast<Header*>(block) - 1;
   live_bytes -= header->counted_bytes;
-  std::free(header);
+  if (header->granules >= kKeptGranules) return std::free(header);
+  const std::size_t granules = header->granules;
+  header->next = kept[granules];
+  kept[granules] = header;
 }
 
 }  // namespace

@@ -112,10 +112,26 @@ p::Duration Plan::even_share() const {
   return work / static_cast<p::Duration::rep>(std::max<std::uint64_t>(slots, 1));
 }
 
+p::Duration ClientPlan::under_credit() const {
+  p::Duration time{};
+  for (const auto& thread : threads) {
+    for (const auto& job : thread) {
+      const std::uint64_t result = std::max(job.result_bytes, job.large_result_bytes);
+      const std::uint64_t chunk_bytes =
+          1024 + 2 * result * std::max<std::uint64_t>(job.chunksize, 1);
+      const std::uint64_t at_once = std::max<std::uint64_t>(result_bytes_max / chunk_bytes, 1);
+      time += extent_of(job).work / static_cast<p::Duration::rep>(at_once);
+    }
+  }
+  return time;
+}
+
 p::Duration Plan::patience() const {
   p::Duration pauses{};
   p::Duration longest{};
+  p::Duration under_credit{};
   for (const auto& client : clients) {
+    under_credit += client.under_credit();
     for (const auto& thread : client.threads) {
       for (const auto& job : thread) {
         pauses += extent_of(job).pauses;
@@ -125,7 +141,7 @@ p::Duration Plan::patience() const {
   }
   unsigned slowness = 1;
   for (const auto& worker : workers) slowness = std::max(slowness, worker.slowness);
-  return 120s + 4 * even_share() + pauses + 20 * slowness * longest;
+  return 120s + 4 * even_share() + pauses + slowness * (under_credit + 20 * longest);
 }
 
 namespace {

@@ -67,6 +67,9 @@ struct ClientPlan {
   std::vector<ThreadPlan> threads;
   bool says_bye = false;  ///< When all is done; otherwise it stays connected.
   p::Duration starts_after = 0s;
+
+  /// How long the work takes if nothing but the room for results bounds what is done at once.
+  p::Duration under_credit() const;
 };
 
 struct WorkerPlan {

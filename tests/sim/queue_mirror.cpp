@@ -23,7 +23,8 @@ void QueueMirror::heard_message(PeerId peer, const protocol::Message& message) {
   } else if (const auto* submit = std::get_if<protocol::Submit>(&message)) {
     const auto queue = queues_.find(submit->job);
     if (queue == queues_.end()) return;
-    for (const auto& chunk : submit->chunks) queue->second.chunks.insert(chunk.first);
+    auto& chunks = queue->second.chunks;
+    for (const auto& chunk : submit->chunks) chunks.insert(chunks.end(), chunk.first);
   } else if (const auto* credit = std::get_if<protocol::ResultCredit>(&message)) {
     const auto queue = queues_.find(credit->job);
     if (queue != queues_.end()) queue->second.wanted = credit->wanted;

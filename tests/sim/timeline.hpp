@@ -32,8 +32,7 @@ class Timeline {
       free_.pop_back();
       places_[place] = std::move(what);
     }
-    heap_.push_back({now + delay, ++last_, place});
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    rise({now + delay, ++last_, place});
   }
   std::optional<p::TimePoint> next() const {
     if (heap_.empty()) return std::nullopt;
@@ -43,10 +42,11 @@ class Timeline {
   std::optional<Happening> take_due() {
     if (heap_.empty() || heap_.front().at > now) return std::nullopt;
     const std::uint32_t place = heap_.front().place;
-    std::pop_heap(heap_.begin(), heap_.end(), later);
+    const Entry last = heap_.back();
     heap_.pop_back();
+    if (!heap_.empty()) sink(last);
     free_.push_back(place);
-    return std::exchange(places_[place], Happening{});
+    return std::move(places_[place]);
   }
 
  private:
@@ -54,9 +54,40 @@ class Timeline {
     p::TimePoint at;
     std::uint64_t order;
     std::uint32_t place;
+    bool before(const Entry& other) const {
+      return at != other.at ? at < other.at : order < other.order;
+    }
   };
-  static bool later(const Entry& a, const Entry& b) {
-    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  /// A heap in which each entry comes before its four children: half as deep as one of two.
+  static constexpr std::size_t kChildren = 4;
+
+  void rise(const Entry& entry) {
+    std::size_t hole = heap_.size();
+    heap_.push_back(entry);
+    while (hole > 0) {
+      const std::size_t parent = (hole - 1) / kChildren;
+      if (!entry.before(heap_[parent])) break;
+      heap_[hole] = heap_[parent];
+      hole = parent;
+    }
+    heap_[hole] = entry;
+  }
+  /// From the top, which is free.
+  void sink(const Entry& entry) {
+    std::size_t hole = 0;
+    while (true) {
+      const std::size_t first = hole * kChildren + 1;
+      if (first >= heap_.size()) break;
+      std::size_t best = first;
+      const std::size_t end = std::min(first + kChildren, heap_.size());
+      for (std::size_t child = first + 1; child < end; ++child) {
+        if (heap_[child].before(heap_[best])) best = child;
+      }
+      if (!heap_[best].before(entry)) break;
+      heap_[hole] = heap_[best];
+      hole = best;
+    }
+    heap_[hole] = entry;
   }
 
   std::vector<Entry> heap_;
