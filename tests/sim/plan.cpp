@@ -127,6 +127,7 @@ p::Duration ClientPlan::under_credit() const {
 }
 
 p::Duration Plan::patience() const {
+  if (patience_said) return *patience_said;
   p::Duration pauses{};
   p::Duration longest{};
   p::Duration under_credit{};

@@ -102,8 +102,10 @@ struct Plan {
 
   /// How long the work of all jobs takes if all slots share it evenly.
   p::Duration even_share() const;
-  /// What the world's programs may take in all, once faults have ended.
+  /// What the world's programs may take in all, once faults have ended. Worked out from their work
+  /// unless it is said.
   p::Duration patience() const;
+  std::optional<p::Duration> patience_said;
 };
 
 /// Few of everything, memory tighter than sense: where races and deadlocks are found.

@@ -31,7 +31,7 @@ void add_range(CLI::App& app, const std::string& name, Range& range, const std::
   app.add_option_function<std::string>(
          name,
          [&range, name](const std::string& text) {
-           if (!parse_range(text, range)) throw CLI::ValidationError(name, "is not N or N-M");
+           if (!parse_range(text, range)) throw CLI::ValidationError(name, "not N, nor N-M.");
          },
          help)
       ->type_name("N-M");
@@ -75,6 +75,7 @@ std::string world_text(const ProgramOptions& options) {
   }
   add("--codec-every", world.codec_every);
   add("--check-every", world.check_every);
+  if (options.patience) text += " --patience-ms " + std::to_string(*options.patience / 1ms);
   if (options.measure) text += " --measure";
   return text;
 }
@@ -82,16 +83,15 @@ std::string world_text(const ProgramOptions& options) {
 }  // namespace
 
 Plan ProgramOptions::plan(std::uint64_t of_seed) const {
-  if (sized) {
-    Plan plan = drawn_world(of_seed, world);
-    if (measure) make_measurable(plan);
-    return plan;
+  Plan plan = sized ? drawn_world(of_seed, world) : drawn_plan(of_seed);
+  if (!sized) {
+    plan.fault_weights = world.fault_weights;
+    if (world.faults) plan.faults = *world.faults;
+    plan.codec_every = world.codec_every.value_or(plan.codec_every);
+    plan.check_every = world.check_every.value_or(plan.check_every);
   }
-  Plan plan = drawn_plan(of_seed);
-  plan.fault_weights = world.fault_weights;
-  if (world.faults) plan.faults = *world.faults;
-  plan.codec_every = world.codec_every.value_or(plan.codec_every);
-  plan.check_every = world.check_every.value_or(plan.check_every);
+  if (measure) make_measurable(plan);
+  plan.patience_said = patience;
   return plan;
 }
 
@@ -104,6 +104,7 @@ std::variant<ProgramOptions, Exit> parse_options(int argc, const char* const* ar
   WorldOptions& world = options.world;
   std::string kinds;
   std::uint64_t lasts_ms = 0;
+  std::uint64_t patience_ms = 0;
   CLI::App app(
       "achilles-sim: the real cores of clients, broker and workers under virtual time, with "
       "faults. "
@@ -129,6 +130,11 @@ std::variant<ProgramOptions, Exit> parse_options(int argc, const char* const* ar
   app.add_option("--kinds", kinds,
                  "Kinds of faults and their weights: all, none, cut=3,stall-broker or "
                  "all,crash-client=0.");
+  auto* patience =
+      app.add_option("--patience-ms", patience_ms,
+                     "How long a world's programs may take after its last fault; worked out from "
+                     "their work otherwise.")
+          ->check(CLI::Range(0, 2'000'000'000));
   app.add_option("--codec-every", world.codec_every,
                  "One message of so many goes through the codec.")
       ->check(CLI::PositiveNumber);
@@ -150,6 +156,7 @@ std::variant<ProgramOptions, Exit> parse_options(int argc, const char* const* ar
   }
   options.sized = workers->count() + chunks->count() > 0;
   if (lasts->count() > 0) world.lasts = 1ms * static_cast<p::Duration::rep>(lasts_ms);
+  if (patience->count() > 0) options.patience = 1ms * static_cast<p::Duration::rep>(patience_ms);
   if (!kinds.empty()) {
     std::string problem;
     const auto weights = weights_from(kinds, problem);

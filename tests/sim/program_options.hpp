@@ -14,6 +14,7 @@ struct ProgramOptions {
   /// Worlds of the given size; otherwise small ones of no given size.
   bool sized = false;
   WorldOptions world;
+  std::optional<p::Duration> patience;
   bool verbose = false;
   bool story = false;
   bool measure = false;
