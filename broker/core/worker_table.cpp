@@ -3,16 +3,20 @@
 #include <algorithm>
 
 #include "broker/core/peer_table.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::AttemptId;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::ProgramId;
 using protocol::WorkerId;
 
 bool Worker::has_room() const {
   if (!active()) return false;
-  if (running >= window_chunks || running_bytes >= window_bytes) return false;
+  const bool full = running >= window_chunks || running_bytes >= window_bytes;
+  if (full && !mutant(Mutant::kWorkerWindowIgnored)) return false;
   if (running < kChunksPerSlotMin * slots) return true;
   return budget_ns < kAheadNsPerSlot * slots && running < kAheadChunksPerSlotMax * slots;
 }

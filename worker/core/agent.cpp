@@ -4,10 +4,14 @@
 #include <utility>
 
 #include "protocol/batch.hpp"
+#include "protocol/mutant.hpp"
 #include "protocol/version.hpp"
 #include "worker/core/agent_state.hpp"
 
 namespace achilles::worker {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 namespace {
 
@@ -133,7 +137,7 @@ void Agent::State::begin(protocol::TimePoint now) {
   const protocol::Duration since = now - last_called;
   if (since > 2 * link.interval()) {
     const protocol::Duration gap = since - link.interval();
-    link.extend(gap);
+    if (!mutant(Mutant::kWorkerJudgesAfterItsNap)) link.extend(gap);
     tasks.extend(gap);
     for (auto& [id, program] : programs.all()) program.fetch.extend(gap);
   }
@@ -391,6 +395,7 @@ void Agent::State::on_drain(Turn& turn) {
     returned.attempts.push_back(attempt->id());
     drop(*attempt);
   }
+  if (mutant(Mutant::kReturnedNotTold)) return;
   if (!returned.attempts.empty()) send(turn, std::move(returned));
 }
 
@@ -457,7 +462,7 @@ void Agent::State::end_session(Turn& turn) {
 
 void Agent::State::lose_session(Turn& turn) {
   if (draining) return leave(turn, {});
-  end_session(turn);
+  if (!mutant(Mutant::kDeadSessionKept)) end_session(turn);
   note(turn, Note::Level::kInfo,
        "The broker no longer knows this worker (was it started again?). Saying HELLO anew.");
   link.say_hello(turn.now, turn.out);

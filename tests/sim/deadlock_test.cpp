@@ -1,8 +1,8 @@
 // The two famous deadlocks of bounded pipelines, made certain to happen if they can.
-#include "tests/cores/world.hpp"
+#include "tests/sim/world.hpp"
 #include "tests/support/catch.hpp"
 
-using namespace achilles::cores;
+using namespace achilles::sim;
 
 namespace {
 
