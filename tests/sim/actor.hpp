@@ -19,6 +19,10 @@ inline constexpr std::size_t kMessagesPerTurn = 256;
 /// intervals, but whoever was stalled for less than two need not have noticed.
 inline constexpr p::Duration kSilenceMin = (p::kLostAfter - 2) * p::kHeartbeatInterval;
 
+/// How long the broker waits for a client that fell silent: less than usual, so that stopped clients
+/// come back before and after.
+inline constexpr p::Duration kClientGrace = 30s;
+
 /// Whoever has time and deadlines. An actor that is stalled (a stopped process, a suspended
 /// machine) is not called; what came for it meanwhile is read first when it goes on.
 class Actor {

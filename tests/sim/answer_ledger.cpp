@@ -14,13 +14,43 @@ std::string name_of(AttemptId id) {
 
 }  // namespace
 
-void AnswerLedger::forget_session() {
+void AnswerLedger::end_session() {
   in_session_ = told_bye_ = heard_bye_ = false;
-  jobs_.clear();
+  former_.merge(attempts_);
+  former_jobs_.merge(jobs_);
   attempts_.clear();
+  jobs_.clear();
   closed_.clear();
-  running_ = running_bytes_ = largest_bytes_ = 0;
+  owed_ = running_ = running_bytes_ = largest_bytes_ = 0;
 }
+
+// ---- attempts -------------------------------------------------------------------------------
+
+void AnswerLedger::add(AttemptId id, Attempt attempt) {
+  ++owed_;
+  if (attempt.runs()) ++running_, running_bytes_ += attempt.bytes;
+  largest_bytes_ = std::max(largest_bytes_, attempt.bytes);
+  attempts_.emplace(id, attempt);
+}
+
+void AnswerLedger::stops_running(const Attempt& attempt) {
+  if (attempt.runs()) --running_, running_bytes_ -= attempt.bytes;
+}
+
+AnswerLedger::Attempts::iterator AnswerLedger::end(Attempts::iterator at) {
+  stops_running(at->second);
+  if (at->second.results_told == 0) --owed_;
+  return attempts_.erase(at);
+}
+
+void AnswerLedger::heard_end(AttemptId id, bool done_only) {
+  const auto at = attempts_.find(id);
+  if (at == attempts_.end() || (done_only && at->second.runs())) return;
+  closed_.insert(id);
+  end(at);
+}
+
+// ---- what it hears --------------------------------------------------------------------------
 
 std::optional<std::string> AnswerLedger::heard(const protocol::Message& message) {
   if (const auto* welcome = std::get_if<protocol::Welcome>(&message)) {
@@ -33,15 +63,22 @@ std::optional<std::string> AnswerLedger::heard(const protocol::Message& message)
     jobs_[open->job] = open->program;
   } else if (const auto* close = std::get_if<protocol::CloseJob>(&message)) {
     jobs_.erase(close->job);
-    std::erase_if(attempts_, [&](const auto& entry) {
-      const Attempt& attempt = entry.second;
-      if (attempt.job != close->job) return false;
-      closed_.insert(entry.first);
-      if (!attempt.announced) --running_, running_bytes_ -= attempt.bytes;
-      return true;
-    });
+    for (auto at = attempts_.begin(); at != attempts_.end();) {
+      if (at->second.job != close->job) {
+        ++at;
+        continue;
+      }
+      closed_.insert(at->first);
+      at = end(at);
+    }
   } else if (const auto* assign = std::get_if<protocol::Assign>(&message)) {
     return assigned(*assign);
+  } else if (const auto* grant = std::get_if<protocol::Grant>(&message)) {
+    if (const auto at = attempts_.find(grant->attempt); at != attempts_.end()) ++at->second.grants;
+  } else if (const auto* accepted = std::get_if<protocol::Accepted>(&message)) {
+    for (const AttemptId id : accepted->attempts) heard_end(id, true);
+  } else if (const auto* revoke = std::get_if<protocol::Revoke>(&message)) {
+    for (const AttemptId id : revoke->attempts) heard_end(id, false);
   }
   return std::nullopt;
 }
@@ -49,47 +86,77 @@ std::optional<std::string> AnswerLedger::heard(const protocol::Message& message)
 std::optional<std::string> AnswerLedger::assigned(const protocol::Assign& assign) {
   for (const auto& assignment : assign.chunks) {
     if (!jobs_.contains(assignment.job)) return name_of(assignment.attempt) + " is of no open job";
-    const std::uint64_t bytes = assignment.chunk.items.bytes();
-    if (!attempts_.emplace(assignment.attempt, Attempt{assignment.job, bytes, false}).second) {
+    if (attempts_.contains(assignment.attempt)) {
       return name_of(assignment.attempt) + " was assigned twice";
     }
-    ++running_;
-    running_bytes_ += bytes;
-    largest_bytes_ = std::max(largest_bytes_, bytes);
+    add(assignment.attempt, {assignment.job, assignment.chunk.items.bytes()});
   }
   // A chunk larger than the window goes alone; a job whose user waits, or of which nothing else is
-  // under way, gets one chunk past the window.
+  // under way, gets one chunk past the window. Inputs of clients that are away do not count, and who
+  // is away is not known here.
   const std::uint64_t past = jobs_.size() + 1;
-  if (running_ > window_chunks_ + past || running_bytes_ > window_bytes_ + past * largest_bytes_) {
+  const bool too_much = running_bytes_ > window_bytes_ + past * largest_bytes_;
+  if (running_ > window_chunks_ + past || (too_much && counts_bytes_)) {
     return "the worker got more than its window: " + std::to_string(running_) + " chunks with " +
            std::to_string(running_bytes_) + " bytes";
   }
   return std::nullopt;
 }
 
+// ---- what it says ---------------------------------------------------------------------------
+
 std::optional<std::string> AnswerLedger::answered(AttemptId id) {
   const auto at = attempts_.find(id);
-  if (at == attempts_.end()) {
-    if (closed_.erase(id) > 0) return std::nullopt;
-    return "the worker answered " + name_of(id) + ", which it was not asked or had answered before";
+  if (at != attempts_.end() && at->second.results_told == 0) {
+    end(at);
+    return std::nullopt;
   }
-  if (!at->second.announced) --running_, running_bytes_ -= at->second.bytes;
-  attempts_.erase(at);
+  if (closed_.contains(id)) return std::nullopt;
+  return "the worker answered " + name_of(id) + ", which it was not asked or had answered before";
+}
+
+std::optional<std::string> AnswerLedger::told_result(AttemptId id) {
+  const auto at = attempts_.find(id);
+  if (at == attempts_.end() && closed_.contains(id)) return std::nullopt;
+  if (at == attempts_.end() || at->second.results_told > at->second.grants) {
+    return "the worker sent the result of " + name_of(id) + ", which it was not asked for";
+  }
+  stops_running(at->second);
+  if (at->second.results_told++ == 0) --owed_;
+  return std::nullopt;
+}
+
+std::optional<std::string> AnswerLedger::told_holding(const protocol::Holding& holding) {
+  for (const auto& held : holding.attempts) {
+    const auto former = former_.find(held.attempt);
+    if (former == former_.end() || former->second.job != held.job) {
+      return "the worker says that it holds " + name_of(held.attempt) + ", which it was not given";
+    }
+    add(held.attempt, {held.job, former->second.bytes, held.result_cost > 0});
+    if (const auto job = former_jobs_.find(held.job); job != former_jobs_.end()) {
+      jobs_.insert(*job);
+    }
+  }
+  if (!holding.last) return std::nullopt;
+  former_.clear();
+  former_jobs_.clear();
   return std::nullopt;
 }
 
 std::optional<std::string> AnswerLedger::told(const protocol::Message& message) {
   if (const auto* hello = std::get_if<protocol::Hello>(&message)) {
-    forget_session();
+    end_session();
     incarnation_ = hello->incarnation;
   } else if (std::holds_alternative<protocol::Bye>(message)) {
     told_bye_ = true;
   } else if (const auto* state = std::get_if<protocol::WorkerState>(&message)) {
     window_chunks_ = state->window_chunks;
     window_bytes_ = state->window_bytes;
+  } else if (const auto* holding = std::get_if<protocol::Holding>(&message)) {
+    return told_holding(*holding);
   } else if (const auto* results = std::get_if<protocol::Results>(&message)) {
     for (const auto& result : results->chunks) {
-      if (auto fault = answered(result.attempt)) return fault;
+      if (auto fault = told_result(result.attempt)) return fault;
     }
   } else if (const auto* crashed = std::get_if<protocol::Crashed>(&message)) {
     return answered(crashed->attempt);
@@ -99,19 +166,17 @@ std::optional<std::string> AnswerLedger::told(const protocol::Message& message) 
     }
   } else if (const auto* ready = std::get_if<protocol::ResultReady>(&message)) {
     const auto at = attempts_.find(ready->attempt);
-    if (at == attempts_.end() || at->second.announced) {
+    if (at == attempts_.end() || !at->second.runs()) {
       return "the worker announced the result of " + name_of(ready->attempt) + " out of turn";
     }
+    stops_running(at->second);
     at->second.announced = true;
-    --running_;
-    running_bytes_ -= at->second.bytes;
   } else if (const auto* refused = std::get_if<protocol::ProgramRefused>(&message)) {
-    std::erase_if(attempts_, [&](const auto& entry) {
-      const auto job = jobs_.find(entry.second.job);
-      if (job == jobs_.end() || job->second != refused->program) return false;
-      if (!entry.second.announced) --running_, running_bytes_ -= entry.second.bytes;
-      return true;
-    });
+    for (auto at = attempts_.begin(); at != attempts_.end();) {
+      const auto job = jobs_.find(at->second.job);
+      const bool its = job != jobs_.end() && job->second == refused->program;
+      at = its ? end(at) : std::next(at);
+    }
   }
   return std::nullopt;
 }

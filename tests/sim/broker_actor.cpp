@@ -26,18 +26,19 @@ class Metered {
 }  // namespace
 
 BrokerActor::BrokerActor(World& world) : world_(world) {
-  restart();
+  restart(world.now());
 }
 
-void BrokerActor::restart() {
+void BrokerActor::restart(p::TimePoint begins) {
   broker::SchedulerOptions options;
   options.boot = {++boots_};
   options.host = "broker";
   options.job_window_bytes = world_.plan().job_window_bytes;
+  options.client_grace = kClientGrace;
   inbox_.clear();
   mirror_ = {};
   down_.reset();
-  scheduler_ = std::make_unique<broker::Scheduler>(std::move(options), world_.now());
+  scheduler_ = std::make_unique<broker::Scheduler>(std::move(options), begins);
 }
 
 void BrokerActor::stop(p::Duration down) {

@@ -26,8 +26,8 @@ class BrokerActor final : public Actor {
  public:
   explicit BrokerActor(World& world);
 
-  /// A new life that knows nothing of the former one.
-  void restart();
+  /// A new life, from then on, that knows nothing of the former one.
+  void restart(p::TimePoint begins);
   /// It says BYE to all, waits for their answers, and is started again after a while.
   void stop(p::Duration down);
   bool stopping() const { return down_.has_value(); }

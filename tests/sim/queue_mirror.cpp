@@ -10,6 +10,8 @@ using protocol::JobId;
 
 void QueueMirror::heard(const broker::Event& event) {
   if (const auto* received = std::get_if<broker::MessageReceived>(&event)) {
+    // From now on, until all of this turn is told, it is not clear who is a stranger.
+    if (std::holds_alternative<protocol::Hello>(received->message)) unsure_ = true;
     // What a stranger says has no effect.
     if (sessions_.contains(received->peer)) heard_message(received->peer, received->message);
   }
@@ -17,21 +19,34 @@ void QueueMirror::heard(const broker::Event& event) {
 
 void QueueMirror::heard_message(PeerId peer, const protocol::Message& message) {
   if (const auto* open = std::get_if<protocol::OpenJob>(&message)) {
-    queues_[open->job] = {peer, open->program, {}, {}, {}};
+    forget_job(open->job);
+    queues_[open->job] = {peer, open->program, {}, open->resubmits, {}, {}};
   } else if (const auto* close = std::get_if<protocol::CloseJob>(&message)) {
     forget_job(close->job);
   } else if (const auto* submit = std::get_if<protocol::Submit>(&message)) {
     const auto queue = queues_.find(submit->job);
     if (queue == queues_.end()) return;
     auto& chunks = queue->second.chunks;
-    for (const auto& chunk : submit->chunks) chunks.insert(chunks.end(), chunk.first);
+    for (const auto& chunk : submit->chunks) {
+      // A worker may have what is submitted again.
+      if (queue->second.resubmits_left > 0) {
+        --queue->second.resubmits_left;
+      } else {
+        chunks.insert(chunks.end(), chunk.first);
+      }
+    }
   } else if (const auto* credit = std::get_if<protocol::ResultCredit>(&message)) {
     const auto queue = queues_.find(credit->job);
     if (queue != queues_.end()) queue->second.wanted = credit->wanted;
   } else if (const auto* results = std::get_if<protocol::Results>(&message)) {
     for (const auto& result : results->chunks) attempts_.erase(result.attempt);
   } else if (const auto* crashed = std::get_if<protocol::Crashed>(&message)) {
-    heard_crash(*crashed);
+    heard_crash(*crashed, peer);
+  } else if (const auto* holding = std::get_if<protocol::Holding>(&message)) {
+    for (const auto& held : holding->attempts) {
+      const auto queue = queues_.find(held.job);
+      if (queue != queues_.end()) queue->second.chunks.erase(held.first);
+    }
   } else if (const auto* returned = std::get_if<protocol::Returned>(&message)) {
     for (const AttemptId id : returned->attempts) requeue(id, peer);
   } else if (const auto* refused = std::get_if<protocol::ProgramRefused>(&message)) {
@@ -43,11 +58,12 @@ void QueueMirror::heard_message(PeerId peer, const protocol::Message& message) {
   }
 }
 
-void QueueMirror::heard_crash(const protocol::Crashed& crashed) {
+void QueueMirror::heard_crash(const protocol::Crashed& crashed, PeerId peer) {
   const auto at = attempts_.find(crashed.attempt);
-  if (at == attempts_.end()) return;
+  if (at == attempts_.end() || at->second.worker != peer) return;
   const Attempt attempt = at->second;
   attempts_.erase(at);
+  if (unsure_) return;
   Queue& queue = queues_.at(attempt.job);
   // Whether the guilty item comes again is not known here.
   if (crashed.item > attempt.first) queue.chunks.insert(attempt.first);
@@ -70,6 +86,8 @@ void QueueMirror::told_message(PeerId peer, const protocol::Message& message) {
     if (sessions_.contains(peer) && sessions_[peer] == welcome->session) return;
     end_session(peer);
     sessions_[peer] = welcome->session;
+  } else if (const auto* revoke = std::get_if<protocol::Revoke>(&message)) {
+    for (const AttemptId id : revoke->attempts) attempts_.erase(id);
   } else if (const auto* failed = std::get_if<protocol::JobFailed>(&message)) {
     forget_job(failed->job);
   }
@@ -105,6 +123,7 @@ std::optional<std::string> QueueMirror::fault() {
     queue.highest.reset();
   }
   handed_out_.clear();
+  unsure_ = false;
   return fault;
 }
 
@@ -117,7 +136,7 @@ std::uint64_t QueueMirror::chunks() const {
 void QueueMirror::requeue(AttemptId id, PeerId peer) {
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || at->second.worker != peer) return;
-  queues_.at(at->second.job).chunks.insert(at->second.first);
+  if (!unsure_) queues_.at(at->second.job).chunks.insert(at->second.first);
   attempts_.erase(at);
 }
 
@@ -132,11 +151,8 @@ void QueueMirror::end_session(PeerId peer) {
     if (queue.client == peer) jobs.push_back(id);
   }
   for (const JobId id : jobs) forget_job(id);
-  std::vector<AttemptId> held;
-  for (const auto& [id, attempt] : attempts_) {
-    if (attempt.worker == peer) held.push_back(id);
-  }
-  for (const AttemptId id : held) requeue(id, peer);
+  // A worker's attempts stay its own when its session was replaced; whether it was is not known.
+  std::erase_if(attempts_, [&](const auto& entry) { return entry.second.worker == peer; });
 }
 
 }  // namespace achilles::sim

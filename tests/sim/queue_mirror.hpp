@@ -1,6 +1,7 @@
 // What the broker's queues must hold, worked out from what is said to it and by it alone: so that
 // each time chunks are handed out, they are the right ones (PROTOCOL.md, section 8: within a job
-// the chunk with the wanted item first, then by index).
+// the chunk with the wanted item first, then by index). Where it depends on more (what workers told
+// of former sessions, why a session ended), chunks are left out.
 //
 // Whoever adds another way for a chunk into a queue, or out of one, tells it here. It may know of
 // fewer queued chunks than there are, never of more.
@@ -32,6 +33,7 @@ class QueueMirror {
     broker::PeerId client;
     protocol::ProgramId program;
     std::set<protocol::ItemIndex> chunks;  ///< By their first items.
+    std::uint64_t resubmits_left = 0;
     std::optional<protocol::ItemIndex> wanted;
     std::optional<protocol::ItemIndex> highest;  ///< Handed out since the last look.
   };
@@ -44,7 +46,7 @@ class QueueMirror {
 
   void heard_message(broker::PeerId peer, const protocol::Message& message);
   void told_message(broker::PeerId peer, const protocol::Message& message);
-  void heard_crash(const protocol::Crashed& crashed);
+  void heard_crash(const protocol::Crashed& crashed, broker::PeerId peer);
   void assigned(broker::PeerId peer, const protocol::Assignment& assignment);
   void requeue(protocol::AttemptId id, broker::PeerId peer);
   void forget_job(protocol::JobId id);
@@ -54,6 +56,7 @@ class QueueMirror {
   std::map<protocol::JobId, Queue> queues_;
   std::map<protocol::AttemptId, Attempt> attempts_;
   std::vector<protocol::JobId> handed_out_;
+  bool unsure_ = false;
 };
 
 }  // namespace achilles::sim

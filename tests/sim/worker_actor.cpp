@@ -13,12 +13,14 @@ namespace {
 
 /// Whoever drains a worker tells it again to end when it takes longer, as an init system does.
 constexpr p::Duration kDrainPatience = 30s;
+/// Of task processes that are asked to end.
+constexpr unsigned kDeafPercent = 30;
 
 }  // namespace
 
 // ---- the daemon -----------------------------------------------------------------------------
 
-WorkerActor::WorkerActor(World& world, const WorkerPlan& plan) : world_(world), plan_(plan) {
+WorkerActor::WorkerActor(World& world, const WorkerPlan& plan) : world_(world), plan_(plan), ledger_(world.was_calm()) {
   if (plan_.starts_after == 0s) {
     start();
   } else {
@@ -29,7 +31,7 @@ WorkerActor::WorkerActor(World& world, const WorkerPlan& plan) : world_(world), 
 void WorkerActor::start() {
   id_ = world_.draw_id();
   interrupts_ = 0;
-  ledger_ = {};
+  ledger_ = AnswerLedger(world_.was_calm());
   worker::AgentOptions options;
   options.id = {id_};
   options.name = "worker" + std::to_string(id_);
@@ -161,6 +163,11 @@ void WorkerActor::obey(worker::Command& command, bool judging) {
   } else if (const auto* skip = std::get_if<worker::SkipJobInTask>(&command)) {
     const auto at = tasks_.find(skip->task);
     if (at != tasks_.end()) at->second.skips.emplace(skip->job, awake(world_.now()));
+  } else if (const auto* terminate = std::get_if<worker::TerminateTask>(&command)) {
+    // SIGTERM: most programs end, some take no notice.
+    if (world_.random.chance(kDeafPercent)) return;
+    later(100us, terminate->task,
+          [this, id = terminate->task](Task&) { exit(id, "signal 15 (Terminated)"); });
   } else if (const auto* end = std::get_if<worker::EndTask>(&command)) {
     const auto at = tasks_.find(end->task);
     if (at == tasks_.end()) return;

@@ -49,7 +49,7 @@ class WorkerActor final : public Party {
   bool up() const { return agent_ != nullptr; }
   bool idle() const {
     return agent_ == nullptr ||
-           (agent_->idle() && ledger_.owes_nothing() && ledger_.knows_no_job() && inbox_.empty());
+           (agent_->idle() && ledger_.holds_nothing() && ledger_.knows_no_job() && inbox_.empty());
   }
   std::string describe() const;
   void happen(TaskStep step);

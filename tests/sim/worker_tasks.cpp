@@ -10,8 +10,8 @@ using worker::TaskId;
 
 namespace {
 
-/// A task process at work for a closed job is killed after a tenth of that.
-constexpr p::Duration kSkippedMax = 1s;
+/// A task process at work for a closed job is asked to end, and then killed, within half of that.
+constexpr p::Duration kSkippedMax = 2200ms;
 
 }  // namespace
 

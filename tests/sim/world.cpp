@@ -14,6 +14,8 @@ namespace {
 /// After the last user's program is over and the last fault has healed: what ran for it ends, lost
 /// peers are noticed, closed jobs are forgotten.
 constexpr p::Duration kToRest = 20s;
+/// The same where a client may have left without a word: the broker waits for it.
+constexpr p::Duration kToRestWithoutClient = kToRest + kClientGrace + 10s;
 /// At rest nothing but heartbeats is sent, for so long.
 constexpr p::Duration kQuiet = 3s;
 constexpr p::Duration kRestCheckEvery = 100ms;
@@ -157,8 +159,8 @@ void World::stall(Actor& actor, p::TimePoint until, bool machine) {
 }
 
 void World::replace_broker(p::Duration down) {
-  broker_->restart();
   broker_->stall(now(), now() + down);
+  broker_->restart(broker_->stalled_until());
   timeline.after(down, [this] { has_news(*broker_); });
   std::vector<Party*> parties;
   for (const auto& worker : workers_) parties.push_back(worker.get());
@@ -187,7 +189,8 @@ bool World::came_to_rest(p::Duration at_most) {
   if (!over_since_) over_since_ = now();
   if (now() < faults_->end() || now() < next_rest_check_) return false;
   next_rest_check_ = now() + kRestCheckEvery;
-  demand(now() < std::max(*over_since_, faults_->end()) + kToRest,
+  const p::Duration to_rest = was_calm() ? kToRest : kToRestWithoutClient;
+  demand(now() < std::max(*over_since_, faults_->end()) + to_rest,
          at_rest() ? "nothing is left to do, but more is sent than heartbeats"
                    : "all programs are over, but not all work is forgotten");
   // What was under way when the last program ended may still stir somebody.

@@ -81,6 +81,10 @@ class World {
   void stall(Actor& actor, p::TimePoint until, bool machine);
   /// The broker's process is gone; another one comes after a while.
   void replace_broker(p::Duration down);
+  /// So planned: that long after the beginning.
+  void restart_broker_after(p::Duration time, p::Duration down) {
+    timeline.after(time, [this, down] { replace_broker(down); });
+  }
   /// One step of many: its tables are looked through.
   bool to_be_checked(std::uint64_t& steps);
   Tally& count() { return tally_; }
