@@ -294,15 +294,19 @@ void Scheduler::State::on_returned(Peer& peer, const protocol::Returned& returne
 }
 
 void Scheduler::State::on_program_refused(Peer& peer, const protocol::ProgramRefused& refused) {
-  if (programs.find(refused.program) == nullptr) return;  // Of a job that was closed meanwhile.
   Worker& worker = worker_of(peer);
+  const bool may_come = std::ranges::any_of(worker.attempts, [&](const AttemptId id) {
+    return !jobs.find(attempts.find(id)->job)->known;
+  });
+  // Of a job that was closed meanwhile; or of one that its client has not opened again yet.
+  if (programs.find(refused.program) == nullptr && !may_come) return;
   worker.refused[refused.program] = clipped(refused.reason, kRefusalBytesMax);
   note(Note::Level::kWarning, peer.title() + " cannot run program " + to_string(refused.program) +
                                   ": " + worker.refused[refused.program]);
   std::vector<AttemptId> returned;
   for (const AttemptId id : worker.attempts) {
     const Job& job = *jobs.find(attempts.find(id)->job);
-    if (job.open.program == refused.program) returned.push_back(id);
+    if (job.known && job.open.program == refused.program) returned.push_back(id);
   }
   for (const AttemptId id : returned) requeue(id);
   touch(worker);

@@ -240,7 +240,10 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
   job.open.resubmits = 0;  // What workers are told has no past.
   job.opened = true;
   job.resubmits_left = open.resubmits;
-  if (!was_known) programs.open_job(open.program, job.id());
+  if (!was_known) {
+    programs.open_job(open.program, job.id());
+    forget_refused(job);
+  }
   story.tell(last_call, job.id(),
              open.resubmits == 0 ? "its client opened it"
                                  : "its client opened it again, with " +
@@ -251,6 +254,15 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
     withheld.insert(job.id());
   }
   if (open.resubmits == 0) end_recovery(job);
+}
+
+void Scheduler::State::forget_refused(Job& job) {
+  std::vector<AttemptId> refused;
+  for (const auto& [first, id] : job.assigned) {
+    const Worker& worker = *workers.find(attempts.find(id)->worker);
+    if (worker.refused.contains(job.open.program)) refused.push_back(id);
+  }
+  for (const AttemptId id : refused) release(id);
 }
 
 void Scheduler::State::resubmit(Job& job, Chunk&& chunk) {
