@@ -193,6 +193,7 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
   last_warning.clear();
   send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
                                    options.window_bytes, draining});
+  close_empty_jobs(turn);  // Attempts may have died since the former session's end.
   send_holding(turn);
   for (auto& [id, program] : programs.all()) {
     const bool wanted = program.jobs > 0;
@@ -434,9 +435,7 @@ void Agent::State::end_session(Turn& turn) {
     sent.take(*attempt);
     held.put(*attempt);
   }
-  std::vector<protocol::JobId> finished;
   for (auto& [id, job] : jobs.all()) {
-    if (job.attempts.empty()) finished.push_back(id);
     for (Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
       a->assignment.result_allowance = 0;
       if (a->place == Attempt::Place::kQueued) {
@@ -446,8 +445,7 @@ void Agent::State::end_session(Turn& turn) {
       }
     }
   }
-  // Should the next session want them, it opens them again.
-  for (const auto& id : finished) on_close_job(turn, id);
+  close_empty_jobs(turn);
   for (auto next = programs.all().begin(); next != programs.all().end();) {
     Program& program = (next++)->second;
     program.early_deaths = 0;
@@ -458,6 +456,14 @@ void Agent::State::end_session(Turn& turn) {
     if (anew) program.stage = Program::Stage::kUnknown;
     programs.forget_if_unused(program);
   }
+}
+
+void Agent::State::close_empty_jobs(Turn& turn) {
+  std::vector<protocol::JobId> empty;
+  for (const auto& [id, job] : jobs.all()) {
+    if (job.attempts.empty()) empty.push_back(id);
+  }
+  for (const auto& id : empty) on_close_job(turn, id);
 }
 
 void Agent::State::lose_session(Turn& turn) {
