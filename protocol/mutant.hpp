@@ -24,11 +24,18 @@ enum class Mutant : std::uint8_t {
   kClosedJobNotTold,            ///< Workers do not hear that a job is over.
   kPartNotAskedAgain,           ///< A program's part that a lost client was asked for.
   kBrokerJudgesAfterItsNap,     ///< Leases are not extended by the broker's own stall.
+  kUnwantedClaimsKept,          ///< What a worker holds in vain is not revoked.
+  kMissingNotQueuedAgain,       ///< Attempts that HOLDING does not name are forgotten.
+  kUnsubmittedKept,             ///< What a client did not submit again is not revoked.
+  kKeepJobsIgnored,             ///< Jobs that a client does not keep stay.
+  kAcceptedNotPassedOn,         ///< Workers do not hear which results were accepted.
   // The worker's core.
   kReturnedNotTold,        ///< A worker that drains says nothing of what it has not begun.
   kDeadTasksChunksLost,    ///< What a dead task process had not begun is dropped.
   kFirstItemIsGuilty,      ///< A crash names the chunk's first item.
-  kDeadSessionKept,        ///< A lost session's attempts are kept.
+  kGrantsOutliveSession,   ///< As if allowances and grants of a lost session still counted.
+  kHoldingNotTold,         ///< A worker says that it holds nothing.
+  kResultsFreedWhenSent,   ///< Not kept until they are accepted.
   kSkippedTasksLive,       ///< Task processes at work for a closed job are not killed.
   kHeartbeatsForgotten,    ///< A worker that has nothing to say says nothing.
   kBrokersSilenceIgnored,  ///< A worker waits for a lost broker for ever.
@@ -41,7 +48,8 @@ enum class Mutant : std::uint8_t {
   kUnreadNotCounted,     ///< Credit is told as if all results had been read.
   kWantedNotTold,        ///< The broker does not learn which item is waited for.
   kClientJudgesAfterItsNap,
-  kEnd,  ///< Not one of them.
+  kAcceptedNotSent,  ///< Results are not acknowledged.
+  kEnd,              ///< Not one of them.
 };
 
 #ifdef ACHILLES_MUTANTS

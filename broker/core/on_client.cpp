@@ -237,7 +237,7 @@ void Scheduler::State::on_accepted(Peer& peer, const protocol::Accepted& accepte
     const bool is_its_own = attempt != nullptr && attempt->job.client.value == peer.number;
     if (!is_its_own || !attempt->delivered) continue;
     Worker& worker = *workers.find(attempt->worker);
-    worker.accepted.push_back(id);
+    if (!mutant(Mutant::kAcceptedNotPassedOn)) worker.accepted.push_back(id);
     release(id);
   }
 }

@@ -15,12 +15,13 @@ namespace achilles::sim {
 
 /// Messages that a shell takes in before its timers have their turn, as in the real ones.
 inline constexpr std::size_t kMessagesPerTurn = 256;
-/// Nobody may be given up for lost after a shorter silence, by the awake time of who gives up: five
-/// intervals, but whoever was stalled for less than two need not have noticed.
-inline constexpr p::Duration kSilenceMin = (p::kLostAfter - 2) * p::kHeartbeatInterval;
+/// Nobody may be given up for lost after a shorter silence, by the alert time of who gives up.
+inline constexpr p::Duration kSilenceMin = p::kLostAfter * p::kHeartbeatInterval;
+/// Whoever was stalled for so long need not have noticed; of longer stalls, so much may count.
+inline constexpr p::Duration kUnnoticedMax = 2 * p::kHeartbeatInterval;
 
-/// How long the broker waits for a client that fell silent: less than usual, so that stopped clients
-/// come back before and after.
+/// How long the broker waits for a client that fell silent: less than usual, so that stopped
+/// clients come back before and after.
 inline constexpr p::Duration kClientGrace = 30s;
 
 /// Whoever has time and deadlines. An actor that is stalled (a stopped process, a suspended
@@ -41,7 +42,9 @@ class Actor {
   /// Once more makes it longer.
   void stall(p::TimePoint now, p::TimePoint until) {
     if (!stalled(now)) {
-      stalls_ += stalled_until_ - stalled_from_;
+      const p::Duration last = stalled_until_ - stalled_from_;
+      stalls_ += last;
+      noticed_stalls_ += std::max(last - kUnnoticedMax, p::Duration{});
       stalled_from_ = now;
       stalled_until_ = now;
     }
@@ -50,15 +53,24 @@ class Actor {
   p::TimePoint stalled_until() const { return stalled_until_; }
   /// For how long it has run: its age without its stalls.
   p::Duration awake(p::TimePoint now) const {
-    const p::TimePoint until = std::min(now, stalled_until_);
-    const p::Duration last_stall = until > stalled_from_ ? until - stalled_from_ : p::Duration{};
-    return now.time_since_epoch() - stalls_ - last_stall;
+    return now.time_since_epoch() - stalls_ - last_stall(now);
+  }
+  /// Its age without what it must have noticed of its stalls: no core thinks that more time passed.
+  p::Duration alert(p::TimePoint now) const {
+    const p::Duration last = last_stall(now);
+    return now.time_since_epoch() - noticed_stalls_ - std::max(last - kUnnoticedMax, p::Duration{});
   }
 
  private:
+  p::Duration last_stall(p::TimePoint now) const {
+    const p::TimePoint until = std::min(now, stalled_until_);
+    return until > stalled_from_ ? until - stalled_from_ : p::Duration{};
+  }
+
   p::TimePoint stalled_from_{};
   p::TimePoint stalled_until_{};
-  p::Duration stalls_{};  ///< All but the last one.
+  p::Duration stalls_{};          ///< All but the last one.
+  p::Duration noticed_stalls_{};  ///< Of these, what was too long to be overlooked.
 
   friend class World;
   bool listed_ = false;                          ///< It gets a turn at this moment.
@@ -73,7 +85,7 @@ class Party : public Actor {
   virtual void receive(p::Message message) = 0;
   /// Added to the latency of its connection.
   virtual p::Duration far_away() const { return {}; }
-  /// The link to the broker, and when it last brought something, in the party's awake time.
+  /// The link to the broker, and when it last brought something, in the party's alert time.
   broker::PeerId peer;
   p::Duration heard_at{};
 };

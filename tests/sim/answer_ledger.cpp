@@ -19,6 +19,7 @@ void AnswerLedger::end_session() {
   former_.merge(attempts_);
   former_jobs_.merge(jobs_);
   attempts_.clear();
+  sent_.clear();
   jobs_.clear();
   closed_.clear();
   owed_ = running_ = running_bytes_ = largest_bytes_ = 0;
@@ -40,7 +41,14 @@ void AnswerLedger::stops_running(const Attempt& attempt) {
 AnswerLedger::Attempts::iterator AnswerLedger::end(Attempts::iterator at) {
   stops_running(at->second);
   if (at->second.results_told == 0) --owed_;
+  sent_.erase(at->first);
   return attempts_.erase(at);
+}
+
+std::optional<protocol::TimePoint> AnswerLedger::unaccepted_since() const {
+  std::optional<protocol::TimePoint> oldest;
+  for (const auto& [id, at] : sent_) oldest = std::min(oldest.value_or(at), at);
+  return oldest;
 }
 
 void AnswerLedger::heard_end(AttemptId id, bool done_only) {
@@ -89,11 +97,11 @@ std::optional<std::string> AnswerLedger::assigned(const protocol::Assign& assign
     if (attempts_.contains(assignment.attempt)) {
       return name_of(assignment.attempt) + " was assigned twice";
     }
-    add(assignment.attempt, {assignment.job, assignment.chunk.items.bytes()});
+    add(assignment.attempt, {.job = assignment.job, .bytes = assignment.chunk.items.bytes()});
   }
   // A chunk larger than the window goes alone; a job whose user waits, or of which nothing else is
-  // under way, gets one chunk past the window. Inputs of clients that are away do not count, and who
-  // is away is not known here.
+  // under way, gets one chunk past the window. Inputs of clients that are away do not count, and
+  // who is away is not known here.
   const std::uint64_t past = jobs_.size() + 1;
   const bool too_much = running_bytes_ > window_bytes_ + past * largest_bytes_;
   if (running_ > window_chunks_ + past || (too_much && counts_bytes_)) {
@@ -115,14 +123,16 @@ std::optional<std::string> AnswerLedger::answered(AttemptId id) {
   return "the worker answered " + name_of(id) + ", which it was not asked or had answered before";
 }
 
-std::optional<std::string> AnswerLedger::told_result(AttemptId id) {
+std::optional<std::string> AnswerLedger::told_result(AttemptId id, protocol::TimePoint now) {
   const auto at = attempts_.find(id);
   if (at == attempts_.end() && closed_.contains(id)) return std::nullopt;
-  if (at == attempts_.end() || at->second.results_told > at->second.grants) {
+  if (at == attempts_.end() ||
+      at->second.results_told >= at->second.grants + (at->second.listed ? 0 : 1)) {
     return "the worker sent the result of " + name_of(id) + ", which it was not asked for";
   }
   stops_running(at->second);
   if (at->second.results_told++ == 0) --owed_;
+  sent_.emplace(id, now);
   return std::nullopt;
 }
 
@@ -132,7 +142,10 @@ std::optional<std::string> AnswerLedger::told_holding(const protocol::Holding& h
     if (former == former_.end() || former->second.job != held.job) {
       return "the worker says that it holds " + name_of(held.attempt) + ", which it was not given";
     }
-    add(held.attempt, {held.job, former->second.bytes, held.result_cost > 0});
+    add(held.attempt, {.job = held.job,
+                       .bytes = former->second.bytes,
+                       .announced = held.result_cost > 0,
+                       .listed = true});
     if (const auto job = former_jobs_.find(held.job); job != former_jobs_.end()) {
       jobs_.insert(*job);
     }
@@ -143,7 +156,8 @@ std::optional<std::string> AnswerLedger::told_holding(const protocol::Holding& h
   return std::nullopt;
 }
 
-std::optional<std::string> AnswerLedger::told(const protocol::Message& message) {
+std::optional<std::string> AnswerLedger::told(const protocol::Message& message,
+                                              protocol::TimePoint now) {
   if (const auto* hello = std::get_if<protocol::Hello>(&message)) {
     end_session();
     incarnation_ = hello->incarnation;
@@ -156,7 +170,7 @@ std::optional<std::string> AnswerLedger::told(const protocol::Message& message) 
     return told_holding(*holding);
   } else if (const auto* results = std::get_if<protocol::Results>(&message)) {
     for (const auto& result : results->chunks) {
-      if (auto fault = told_result(result.attempt)) return fault;
+      if (auto fault = told_result(result.attempt, now)) return fault;
     }
   } else if (const auto* crashed = std::get_if<protocol::Crashed>(&message)) {
     return answered(crashed->attempt);

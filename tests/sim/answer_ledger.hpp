@@ -10,6 +10,7 @@
 #include <string>
 
 #include "protocol/messages.hpp"
+#include "protocol/time.hpp"
 
 namespace achilles::sim {
 
@@ -20,7 +21,9 @@ class AnswerLedger {
 
   /// What is wrong with it, if anything is.
   std::optional<std::string> heard(const protocol::Message& message);
-  std::optional<std::string> told(const protocol::Message& message);
+  std::optional<std::string> told(const protocol::Message& message, protocol::TimePoint now);
+  /// Since when the oldest result that was sent waits to be accepted.
+  std::optional<protocol::TimePoint> unaccepted_since() const;
   /// The worker has handed over all that it had to say so far.
   void settled() { closed_.clear(); }
 
@@ -39,6 +42,7 @@ class AnswerLedger {
     bool announced = false;
     std::uint64_t grants = 0;
     std::uint64_t results_told = 0;
+    bool listed = false;  ///< In HOLDING: no result leaves without a GRANT.
 
     bool runs() const { return !announced && results_told == 0; }
   };
@@ -46,7 +50,7 @@ class AnswerLedger {
 
   std::optional<std::string> assigned(const protocol::Assign& assign);
   std::optional<std::string> told_holding(const protocol::Holding& holding);
-  std::optional<std::string> told_result(protocol::AttemptId id);
+  std::optional<std::string> told_result(protocol::AttemptId id, protocol::TimePoint now);
   std::optional<std::string> answered(protocol::AttemptId id);
   void heard_end(protocol::AttemptId id, bool done_only);
   void add(protocol::AttemptId id, Attempt attempt);
@@ -70,7 +74,8 @@ class AnswerLedger {
   std::uint64_t owed_ = 0;  ///< Not answered.
   /// Closed or revoked in this turn: an answer may have been on its way out before.
   std::set<protocol::AttemptId> closed_;
-  std::uint64_t running_ = 0;  ///< Not announced.
+  std::map<protocol::AttemptId, protocol::TimePoint> sent_;  ///< Results, not accepted.
+  std::uint64_t running_ = 0;                                ///< Not announced.
   std::uint64_t running_bytes_ = 0;
   std::uint64_t largest_bytes_ = 0;
 };

@@ -100,7 +100,7 @@ void BrokerActor::carry_out(std::size_t judged_from, std::size_t judged_to) {
     } else if (const auto* forget = std::get_if<broker::ForgetPeer>(&carried_out_[i])) {
       if (i < judged_from || i >= judged_to) continue;
       // Nobody is lost because the broker itself slept, nor while something of it waits unread.
-      const p::Duration silence = awake(world_.now()) - world_.network().heard_at(forget->peer);
+      const p::Duration silence = alert(world_.now()) - world_.network().heard_at(forget->peer);
       world_.demand(silence >= kSilenceMin, "the broker gave up a peer that was not silent");
       world_.demand(!world_.was_calm(), "a peer is lost although nothing is wrong");
     }

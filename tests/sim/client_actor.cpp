@@ -106,9 +106,13 @@ void ClientActor::turn() {
     const auto* message = std::get_if<client::BrokerMessage>(&event);
     const auto* results = message ? std::get_if<p::Results>(&message->message) : nullptr;
     const bool has_results = results != nullptr;
-    if (has_results) note_costs(*results);
+    const std::uint64_t to_accept = has_results ? note_costs(*results) : 0;
+    accepted_ = 0;
+    const bool in_session = session_->connected();
     step(std::move(event));
-    if (has_results) check_credit();
+    if (!has_results || !in_session) continue;
+    world_.demand(accepted_ == to_accept, "a client does not acknowledge all results that came");
+    check_credit();
   }
   if (const auto due = session_->next_deadline(); due && *due <= world_.now()) {
     session_->expire(world_.now(), out_);
@@ -226,9 +230,11 @@ void ClientActor::carry_out(bool judging) {
   while (!out_.empty()) {
     for (auto& command : std::exchange(out_, {})) {
       if (auto* send = std::get_if<client::SendToBroker>(&command)) {
+        const auto* accepted = std::get_if<p::Accepted>(&send->message);
+        if (accepted != nullptr) accepted_ += accepted->attempts.size();
         world_.network().send_to_broker(*this, std::move(send->message));
       } else if (std::holds_alternative<client::Reconnect>(command)) {
-        world_.demand(!judging || awake(world_.now()) - heard_at >= kSilenceMin,
+        world_.demand(!judging || alert(world_.now()) - heard_at >= kSilenceMin,
                       "a client gave up a broker that was not silent");
         world_.demand(!judging || !world_.was_calm(),
                       "a client lost its broker although nothing is wrong");

@@ -69,7 +69,8 @@ class ClientActor final : public Party {
                   std::span<const std::byte> value);
   void check_crashed(const Loop& loop, p::ItemIndex item, const p::ErrorRecord& error);
   Loop* find_loop(p::JobId job);
-  void note_costs(const p::Results& results);
+  /// How many are of jobs that are open.
+  std::uint64_t note_costs(const p::Results& results);
   void check_credit();
   void failed(Thread& thread, const p::ErrorRecord& failure);
   void close(Thread& thread);
@@ -86,6 +87,7 @@ class ClientActor final : public Party {
   std::deque<client::Event> inbox_;
   client::Commands out_;
   std::uint64_t steps_ = 0;
+  std::uint64_t accepted_ = 0;  ///< Results, in this step.
 };
 
 }  // namespace achilles::sim

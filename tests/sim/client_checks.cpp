@@ -72,13 +72,16 @@ void ClientActor::check_crashed(const Loop& loop, p::ItemIndex item, const p::Er
   if (plan.fate(item) != Fate::kAlwaysCrashes) ++world_.count().condemned_items;
 }
 
-void ClientActor::note_costs(const p::Results& results) {
+std::uint64_t ClientActor::note_costs(const p::Results& results) {
+  std::uint64_t of_open_jobs = 0;
   Loop* loop = nullptr;
   for (const auto& result : results.chunks) {
     if (loop == nullptr || loop->job != result.job) loop = find_loop(result.job);
     if (loop == nullptr) continue;
     loop->largest_result = std::max(loop->largest_result, p::credit_cost(result));
+    ++of_open_jobs;
   }
+  return of_open_jobs;
 }
 
 ClientActor::Loop* ClientActor::find_loop(p::JobId job) {

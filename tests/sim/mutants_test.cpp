@@ -32,6 +32,34 @@ Plan early_client_losses(std::uint64_t seed) {
   return plan;
 }
 
+/// Users leave their loops while slow items run.
+Plan early_leavers(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 0;
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.slow_time = 4s;
+        job.leave_after = seed % 3;
+      }
+    }
+  }
+  return plan;
+}
+
+/// Sessions are lost again and again, while most machines stay as they are.
+Plan many_sessions(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 15;
+  plan.faults_within = 5s;
+  std::string problem;
+  plan.fault_weights =
+      weights_from("cut=3,cut-to-peer=3,reconnect=2,stall-client=3,stall-worker=2,restart-broker",
+                   problem)
+          .value();
+  return plan;
+}
+
 struct Trial {
   Mutant mutant;
   std::string_view name;
@@ -52,11 +80,18 @@ constexpr std::array kMutants{
     Trial{Mutant::kClosedJobNotTold, "kClosedJobNotTold"},
     Trial{Mutant::kPartNotAskedAgain, "kPartNotAskedAgain", early_client_losses},
     Trial{Mutant::kBrokerJudgesAfterItsNap, "kBrokerJudgesAfterItsNap"},
+    Trial{Mutant::kUnwantedClaimsKept, "kUnwantedClaimsKept", many_sessions},
+    Trial{Mutant::kMissingNotQueuedAgain, "kMissingNotQueuedAgain", many_sessions},
+    Trial{Mutant::kUnsubmittedKept, "kUnsubmittedKept", many_sessions},
+    Trial{Mutant::kKeepJobsIgnored, "kKeepJobsIgnored", many_sessions},
+    Trial{Mutant::kAcceptedNotPassedOn, "kAcceptedNotPassedOn"},
     Trial{Mutant::kReturnedNotTold, "kReturnedNotTold"},
     Trial{Mutant::kDeadTasksChunksLost, "kDeadTasksChunksLost"},
     Trial{Mutant::kFirstItemIsGuilty, "kFirstItemIsGuilty"},
-    Trial{Mutant::kDeadSessionKept, "kDeadSessionKept"},
-    Trial{Mutant::kSkippedTasksLive, "kSkippedTasksLive"},
+    Trial{Mutant::kGrantsOutliveSession, "kGrantsOutliveSession"},
+    Trial{Mutant::kHoldingNotTold, "kHoldingNotTold"},
+    Trial{Mutant::kResultsFreedWhenSent, "kResultsFreedWhenSent", many_sessions},
+    Trial{Mutant::kSkippedTasksLive, "kSkippedTasksLive", early_leavers},
     Trial{Mutant::kHeartbeatsForgotten, "kHeartbeatsForgotten"},
     Trial{Mutant::kBrokersSilenceIgnored, "kBrokersSilenceIgnored"},
     Trial{Mutant::kWorkerJudgesAfterItsNap, "kWorkerJudgesAfterItsNap"},
@@ -67,6 +102,7 @@ constexpr std::array kMutants{
     Trial{Mutant::kUnreadNotCounted, "kUnreadNotCounted"},
     Trial{Mutant::kWantedNotTold, "kWantedNotTold"},
     Trial{Mutant::kClientJudgesAfterItsNap, "kClientJudgesAfterItsNap"},
+    Trial{Mutant::kAcceptedNotSent, "kAcceptedNotSent"},
 };
 
 /// What gave it away, and in which world; empty when nothing did.
@@ -112,4 +148,6 @@ TEST_CASE("every mutant is caught") {
 TEST_CASE("the worlds that catch mutants are whole without them") {
   CHECK(caught(Mutant::kNone, drawn_plan, 50).empty());
   CHECK(caught(Mutant::kNone, early_client_losses, 50).empty());
+  CHECK(caught(Mutant::kNone, early_leavers, 50).empty());
+  CHECK(caught(Mutant::kNone, many_sessions, 50).empty());
 }

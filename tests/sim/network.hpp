@@ -52,7 +52,7 @@ class Network {
   void broker_died(const std::vector<Party*>& parties);
 
   bool leads_to_party(broker::PeerId peer) const { return wires_[peer.value].party != nullptr; }
-  /// When the broker last got something from the peer, in the broker's awake time.
+  /// When the broker last got something from the peer, in the broker's alert time.
   p::Duration heard_at(broker::PeerId peer) const { return wires_.at(peer.value).heard_at; }
   /// What arrives at the far end of a wire.
   p::Message through_codec(p::Message message);

@@ -13,6 +13,8 @@ namespace {
 
 /// Whoever drains a worker tells it again to end when it takes longer, as an init system does.
 constexpr p::Duration kDrainPatience = 30s;
+/// A result that arrived, where nothing goes wrong.
+constexpr p::Duration kAcceptedWithin = 1s;
 /// Of task processes that are asked to end.
 constexpr unsigned kDeafPercent = 30;
 
@@ -20,7 +22,8 @@ constexpr unsigned kDeafPercent = 30;
 
 // ---- the daemon -----------------------------------------------------------------------------
 
-WorkerActor::WorkerActor(World& world, const WorkerPlan& plan) : world_(world), plan_(plan), ledger_(world.was_calm()) {
+WorkerActor::WorkerActor(World& world, const WorkerPlan& plan)
+    : world_(world), plan_(plan), ledger_(world.was_calm()) {
   if (plan_.starts_after == 0s) {
     start();
   } else {
@@ -116,6 +119,10 @@ void WorkerActor::turn() {
   agent_->settle(world_.now(), out_);
   carry_out(false);
   ledger_.settled();
+  if (!world_.was_calm()) return;
+  const auto since = ledger_.unaccepted_since();
+  const p::Duration at_most = kAcceptedWithin + 8 * (world_.plan().latency_max + plan_.far_away);
+  world_.demand(!since || world_.now() < *since + at_most, "a result is not accepted");
 }
 
 void WorkerActor::step(worker::Event event) {
@@ -141,10 +148,10 @@ void WorkerActor::carry_out(bool judging) {
 
 void WorkerActor::obey(worker::Command& command, bool judging) {
   if (auto* send = std::get_if<worker::SendToBroker>(&command)) {
-    if (const auto fault = ledger_.told(send->message)) world_.fail(*fault);
+    if (const auto fault = ledger_.told(send->message, world_.now())) world_.fail(*fault);
     world_.network().send_to_broker(*this, std::move(send->message));
   } else if (std::holds_alternative<worker::Reconnect>(command)) {
-    world_.demand(!judging || awake(world_.now()) - heard_at >= kSilenceMin,
+    world_.demand(!judging || alert(world_.now()) - heard_at >= kSilenceMin,
                   "a worker gave up a broker that was not silent");
     world_.demand(!judging || !world_.was_calm(),
                   "a worker lost its broker although nothing is wrong");

@@ -10,8 +10,8 @@ using worker::TaskId;
 
 namespace {
 
-/// A task process at work for a closed job is asked to end, and then killed, within half of that.
-constexpr p::Duration kSkippedMax = 2200ms;
+/// A task process at work for a closed job is asked to end, and killed 1.1 s after it was told.
+constexpr p::Duration kSkippedMax = 1500ms;
 
 }  // namespace
 

@@ -203,6 +203,7 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
 
 void Agent::State::send_holding(Turn& turn) {
   protocol::Holding holding;
+  if (mutant(Mutant::kHoldingNotTold)) return send(turn, std::move(holding));
   for (const auto& [id, job] : jobs.all()) {
     for (const Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
       if (holding.attempts.size() == kHoldingMax) {
@@ -351,6 +352,7 @@ void Agent::State::on_grant(protocol::AttemptId id) {
 
 void Agent::State::deliver(Attempt& attempt) {
   outgoing.push_back(*attempt.result);
+  if (mutant(Mutant::kResultsFreedWhenSent)) return attempts.erase(attempt);
   sent.put(attempt);
 }
 
@@ -437,6 +439,7 @@ void Agent::State::end_session(Turn& turn) {
   }
   for (auto& [id, job] : jobs.all()) {
     for (Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
+      if (mutant(Mutant::kGrantsOutliveSession)) break;
       a->assignment.result_allowance = 0;
       if (a->place == Attempt::Place::kQueued) {
         job.program->queue.take_grant_back(*a);
@@ -468,7 +471,7 @@ void Agent::State::close_empty_jobs(Turn& turn) {
 
 void Agent::State::lose_session(Turn& turn) {
   if (draining) return leave(turn, {});
-  if (!mutant(Mutant::kDeadSessionKept)) end_session(turn);
+  end_session(turn);
   note(turn, Note::Level::kInfo,
        "The broker no longer knows this worker (was it started again?). Saying HELLO anew.");
   link.say_hello(turn.now, turn.out);
