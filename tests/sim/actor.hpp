@@ -61,6 +61,13 @@ class Actor {
     return now.time_since_epoch() - noticed_stalls_ - std::max(last - kUnnoticedMax, p::Duration{});
   }
 
+  /// The least that this was when it took in what comes to it now: a stall may end unnoticed that
+  /// began before.
+  p::Duration alert_when_hearing(p::TimePoint now) const {
+    if (!stalled(now)) return alert(now);
+    return now.time_since_epoch() - noticed_stalls_ - last_stall(now);
+  }
+
  private:
   p::Duration last_stall(p::TimePoint now) const {
     const p::TimePoint until = std::min(now, stalled_until_);

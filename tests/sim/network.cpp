@@ -30,10 +30,10 @@ Network::Network(World& world) : world_(world), random_(world.plan().seed * 4 + 
 
 Network::Wire& Network::new_wire(Party& party) {
   party.peer = {wires_.size()};
-  party.heard_at = party.alert(world_.now());
+  party.heard_at = party.alert_when_hearing(world_.now());
   Wire& wire = wires_.emplace_back();
   wire.party = &party;
-  wire.heard_at = world_.broker().alert(world_.now());
+  wire.heard_at = world_.broker().alert_when_hearing(world_.now());
   return wire;
 }
 
@@ -154,7 +154,7 @@ void Network::deliver(Parcel parcel) {
   if (parcel.to_broker) return deliver_to_broker(std::move(parcel));
   Party* party = wires_[parcel.wire].party;
   if (party == nullptr) return;
-  party->heard_at = party->alert(world_.now());
+  party->heard_at = party->alert_when_hearing(world_.now());
   party->receive(std::move(parcel.message));
   world_.has_news(*party);
 }
@@ -169,7 +169,7 @@ void Network::deliver_to_broker(Parcel parcel) {
     wire = &wires_[parcel.wire];
     if (wire->party == nullptr) return;
   }
-  wire->heard_at = world_.broker().alert(world_.now());
+  wire->heard_at = world_.broker().alert_when_hearing(world_.now());
   world_.broker().receive(broker::MessageReceived{{parcel.wire}, std::move(parcel.message)});
   world_.has_news(world_.broker());
 }
