@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/mutant.hpp"
+
 namespace achilles::broker {
 
 using protocol::Chunk;
 using protocol::ItemIndex;
+using protocol::mutant;
+using protocol::Mutant;
 
 namespace {
 bool contains(const Chunk& chunk, ItemIndex item) {
@@ -60,7 +64,8 @@ Job::Next Job::next_queued() const {
       return {&std::prev(next)->second, true};
     }
   }
-  return {&queued.begin()->second, false};
+  const bool wrong_end = mutant(Mutant::kQueueFromWrongEnd);
+  return {wrong_end ? &queued.rbegin()->second : &queued.begin()->second, false};
 }
 
 bool Job::wants(const Chunk& chunk) const {
@@ -83,6 +88,7 @@ std::uint64_t Job::estimate_ns(std::uint64_t items) const {
 }
 
 bool Job::has_credit_for(std::uint64_t allowance) const {
+  if (mutant(Mutant::kCreditIgnored)) return true;
   if (delivered_bytes + reserved_bytes + announced_bytes + allowance <= credit_total) return true;
   // One chunk at a time always passes, however small the credit: else a job whose chunks are
   // thought to need more than all of it would never begin.

@@ -4,11 +4,14 @@
 
 #include "broker/core/state.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::ErrorKind;
 using protocol::JobId;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::RejectReason;
 
 namespace {
@@ -202,7 +205,7 @@ void Scheduler::State::close_job(Job& job) {
   for (const auto worker_id : job.workers) {
     Worker& worker = *workers.find(worker_id);
     worker.jobs.erase(id);
-    send(worker.peer, protocol::CloseJob{id});
+    if (!mutant(Mutant::kClosedJobNotTold)) send(worker.peer, protocol::CloseJob{id});
   }
   if (Client* client = clients.find(id.client)) client->jobs.erase(id);
   if (job.known) programs.close_job(job.open.program, id);
@@ -234,7 +237,7 @@ void Scheduler::State::on_accepted(Peer& peer, const protocol::Accepted& accepte
     const bool is_its_own = attempt != nullptr && attempt->job.client.value == peer.number;
     if (!is_its_own || !attempt->delivered) continue;
     Worker& worker = *workers.find(attempt->worker);
-    worker.accepted.push_back(id);
+    if (!mutant(Mutant::kAcceptedNotPassedOn)) worker.accepted.push_back(id);
     release(id);
   }
 }
@@ -253,6 +256,7 @@ void Scheduler::State::ask_for_part(const protocol::ProgramId& id, Program& prog
 
 void Scheduler::State::ask_again(const protocol::ProgramId& id, Program& program,
                                  protocol::ClientId gone) {
+  if (mutant(Mutant::kPartNotAskedAgain)) return;
   std::vector<std::uint64_t> offsets;
   for (const auto& [offset, wait] : program.waits) {
     if (wait.asked == gone || wait.asked == protocol::ClientId{}) offsets.push_back(offset);

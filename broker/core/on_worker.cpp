@@ -4,11 +4,14 @@
 
 #include "broker/core/state.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::AttemptId;
 using protocol::ErrorKind;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::RejectReason;
 using protocol::WorkerId;
 
@@ -51,7 +54,8 @@ void Scheduler::State::detach(Job& job, Attempt& attempt) {
   job.assigned.erase(attempt.chunk.first);
   job.assigned_bytes -= attempt.bytes();
   job.assigned_items -= attempt.count();
-  job.reserved_bytes -= std::exchange(attempt.reserved_bytes, 0);
+  const std::uint64_t reserved = std::exchange(attempt.reserved_bytes, 0);
+  if (!mutant(Mutant::kAllowanceNotReleased)) job.reserved_bytes -= reserved;
   if (attempt.unsubmitted) --job.unsubmitted_attempts;
   if (std::exchange(attempt.granted, false)) --job.granted_attempts;
   if (job.waiting.erase(attempt.chunk.first) > 0) job.announced_bytes -= attempt.announced_bytes;
@@ -218,7 +222,8 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   Job& job = *jobs.find(died.job);
   if (crashed.error.worker.empty()) crashed.error.worker = worker.name;
   if (crashed.error.host.empty()) crashed.error.host = worker.host;
-  Deaths& deaths = job.deaths[crashed.item];
+  const auto guilty = mutant(Mutant::kCrashCountsAgainstFirst) ? first : crashed.item;
+  Deaths& deaths = job.deaths[guilty];
   if (std::ranges::find(deaths.workers, worker.id) == deaths.workers.end()) {
     deaths.workers.push_back(worker.id);
   }
@@ -238,7 +243,9 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   const std::uint64_t before = crashed.item - first;
   const std::uint64_t after = chunk.items.count() - before - 1;
   if (before > 0) job.enqueue({first, slice(chunk.items, 0, before)});
-  if (after > 0) job.enqueue({crashed.item + 1, slice(chunk.items, before + 1, after)});
+  if (after > 0 && !mutant(Mutant::kRestOfCrashedForgotten)) {
+    job.enqueue({crashed.item + 1, slice(chunk.items, before + 1, after)});
+  }
   if (++deaths.count < job.crash_limit()) {
     job.enqueue({crashed.item, slice(chunk.items, before, 1)});
     ++job.requeued_chunks;
@@ -281,20 +288,25 @@ void Scheduler::State::on_returned(Peer& peer, const protocol::Returned& returne
   const Worker& worker = worker_of(peer);
   for (const AttemptId id : returned.attempts) {
     const Attempt* attempt = attempt_of(worker, id);
-    if (attempt != nullptr && attempt->at_work()) requeue(id);
+    if (attempt == nullptr || !attempt->at_work()) continue;
+    mutant(Mutant::kReturnedChunksForgotten) ? void(release(id)) : requeue(id);
   }
 }
 
 void Scheduler::State::on_program_refused(Peer& peer, const protocol::ProgramRefused& refused) {
-  if (programs.find(refused.program) == nullptr) return;  // Of a job that was closed meanwhile.
   Worker& worker = worker_of(peer);
+  const bool may_come = std::ranges::any_of(worker.attempts, [&](const AttemptId id) {
+    return !jobs.find(attempts.find(id)->job)->known;
+  });
+  // Of a job that was closed meanwhile; or of one that its client has not opened again yet.
+  if (programs.find(refused.program) == nullptr && !may_come) return;
   worker.refused[refused.program] = clipped(refused.reason, kRefusalBytesMax);
   note(Note::Level::kWarning, peer.title() + " cannot run program " + to_string(refused.program) +
                                   ": " + worker.refused[refused.program]);
   std::vector<AttemptId> returned;
   for (const AttemptId id : worker.attempts) {
     const Job& job = *jobs.find(attempts.find(id)->job);
-    if (job.open.program == refused.program) returned.push_back(id);
+    if (job.known && job.open.program == refused.program) returned.push_back(id);
   }
   for (const AttemptId id : returned) requeue(id);
   touch(worker);
@@ -343,7 +355,9 @@ void Scheduler::State::on_need_program(Peer& peer, const protocol::NeedProgram& 
 void Scheduler::State::end_worker(WorkerId id) {
   Worker& worker = *workers.find(id);
   const auto held = worker.attempts;
-  for (const AttemptId attempt : held) requeue(attempt);
+  for (const AttemptId attempt : held) {
+    mutant(Mutant::kLostWorkersChunksForgotten) ? void(release(attempt)) : requeue(attempt);
+  }
   for (const auto job : worker.jobs) jobs.find(job)->workers.erase(id);
   programs.forget(id);
   workers.remove(id);

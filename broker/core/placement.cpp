@@ -4,11 +4,14 @@
 
 #include "broker/core/state.hpp"
 #include "protocol/batch.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::AttemptId;
 using protocol::JobId;
+using protocol::mutant;
+using protocol::Mutant;
 
 void Scheduler::State::settle() {
   tell_windows();
@@ -39,7 +42,7 @@ void Scheduler::State::tell_windows() {
 
 void Scheduler::State::refresh(Job& job) {
   // What the client's user waits for goes before all credit.
-  if (job.wanted) {
+  if (job.wanted && !mutant(Mutant::kWantedNotGranted)) {
     if (const auto id = job.assigned_at_or_before(*job.wanted)) {
       const Attempt& attempt = *attempts.find(*id);
       const bool submitted = !attempt.unsubmitted;
@@ -175,6 +178,10 @@ void Scheduler::State::flush_workers() {
 }
 
 void Scheduler::State::flush(Worker& worker) {
+  // First, for it makes room in the worker's window.
+  if (!worker.revoked.empty()) {
+    send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
+  }
   protocol::send_batched(
       std::exchange(worker.outbox, {}),
       [](const protocol::Assignment& a) {
@@ -184,13 +191,10 @@ void Scheduler::State::flush(Worker& worker) {
         send(worker.peer, protocol::Assign{std::move(batch)});
       });
   for (const AttemptId attempt : std::exchange(worker.grants, {})) {
-    send(worker.peer, protocol::Grant{attempt});
+    if (!mutant(Mutant::kGrantNotSent)) send(worker.peer, protocol::Grant{attempt});
   }
   if (!worker.accepted.empty()) {
     send(worker.peer, protocol::Accepted{std::exchange(worker.accepted, {})});
-  }
-  if (!worker.revoked.empty()) {
-    send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
   }
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "broker/core/state.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
@@ -14,6 +15,8 @@ using protocol::AttemptId;
 using protocol::Chunk;
 using protocol::ItemIndex;
 using protocol::JobId;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::RejectReason;
 
 // ---- workers --------------------------------------------------------------------------------
@@ -54,7 +57,9 @@ void Scheduler::State::end_awaiting(Worker& worker) {
   for (const AttemptId id : worker.attempts) {
     if (attempts.find(id)->session != worker.session) lost.push_back(id);
   }
-  for (const AttemptId id : lost) requeue(id);
+  for (const AttemptId id : lost) {
+    mutant(Mutant::kMissingNotQueuedAgain) ? void(release(id)) : requeue(id);
+  }
 }
 
 Job* Scheduler::State::claimed_job(Worker& worker, JobId id) {
@@ -102,7 +107,7 @@ void Scheduler::State::claim(Worker& worker, const protocol::HeldAttempt& held) 
       return add_claim(worker, *job, held, std::move(chunk), false);
     }
   }
-  worker.revoked.push_back(held.attempt);
+  if (!mutant(Mutant::kUnwantedClaimsKept)) worker.revoked.push_back(held.attempt);
 }
 
 void Scheduler::State::confirm(Worker& worker, AttemptId id, Attempt& attempt, std::uint64_t cost) {
@@ -178,6 +183,7 @@ void Scheduler::State::on_keep_jobs(Peer& peer, const protocol::KeepJobs& keep) 
   for (const JobId id : client.jobs) {
     if (!kept.contains(id)) over.push_back(id);
   }
+  if (mutant(Mutant::kKeepJobsIgnored)) over.clear();
   for (const JobId id : over) close_job(*jobs.find(id));
   for (const JobId id : kept) {
     const Job* job = jobs.find(id);
@@ -240,7 +246,10 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
   job.open.resubmits = 0;  // What workers are told has no past.
   job.opened = true;
   job.resubmits_left = open.resubmits;
-  if (!was_known) programs.open_job(open.program, job.id());
+  if (!was_known) {
+    programs.open_job(open.program, job.id());
+    forget_refused(job);
+  }
   story.tell(last_call, job.id(),
              open.resubmits == 0 ? "its client opened it"
                                  : "its client opened it again, with " +
@@ -251,6 +260,15 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
     withheld.insert(job.id());
   }
   if (open.resubmits == 0) end_recovery(job);
+}
+
+void Scheduler::State::forget_refused(Job& job) {
+  std::vector<AttemptId> refused;
+  for (const auto& [first, id] : job.assigned) {
+    const Worker& worker = *workers.find(attempts.find(id)->worker);
+    if (worker.refused.contains(job.open.program)) refused.push_back(id);
+  }
+  for (const AttemptId id : refused) release(id);
 }
 
 void Scheduler::State::resubmit(Job& job, Chunk&& chunk) {
@@ -303,7 +321,7 @@ void Scheduler::State::adopt(Job& job, AttemptId id, Chunk chunk) {
 
 void Scheduler::State::end_recovery(Job& job) {
   std::vector<AttemptId> done;
-  if (job.unsubmitted_attempts > 0) {
+  if (job.unsubmitted_attempts > 0 && !mutant(Mutant::kUnsubmittedKept)) {
     for (const auto& [first, id] : job.assigned) {
       if (attempts.find(id)->unsubmitted) done.push_back(id);
     }

@@ -156,6 +156,8 @@ struct Scheduler::State {
   void unsubmit(Job& job, protocol::AttemptId id);
   /// The job's client goes on with it.
   void resume(Job& job, const protocol::OpenJob& open);
+  /// What workers held of it until they refused its program, which was not known here then.
+  void forget_refused(Job& job);
   /// A chunk that was submitted in an earlier session: workers may hold it, or parts of it.
   void resubmit(Job& job, protocol::Chunk&& chunk);
   void adopt(Job& job, protocol::AttemptId id, protocol::Chunk chunk);

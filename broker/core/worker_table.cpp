@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "broker/core/peer_table.hpp"
+#include "protocol/mutant.hpp"
 
 namespace achilles::broker {
 
 using protocol::AttemptId;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::ProgramId;
 using protocol::WorkerId;
 
@@ -20,7 +23,8 @@ std::uint64_t window_bytes_of(const Attempt& attempt) {
 
 bool Worker::has_room() const {
   if (!active()) return false;
-  if (running >= window_chunks || window_bytes_filled >= window_bytes) return false;
+  const bool full = running >= window_chunks || window_bytes_filled >= window_bytes;
+  if (full && !mutant(Mutant::kWorkerWindowIgnored)) return false;
   if (running < kChunksPerSlotMin * slots) return true;
   return budget_ns < kAheadNsPerSlot * slots && running < kAheadChunksPerSlotMax * slots;
 }

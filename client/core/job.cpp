@@ -5,7 +5,13 @@
 #include <stdexcept>
 #include <utility>
 
+#include "protocol/mutant.hpp"
+
 namespace achilles::client {
+
+using protocol::mutant;
+using protocol::Mutant;
+
 namespace {
 
 /// A wait this long for an item that the broker was not told of may be a wait for credit: tell it.
@@ -29,7 +35,9 @@ protocol::OpenJob Job::opening() const {
 
 void Job::restart() {
   std::deque<protocol::Chunk> again;
-  for (auto& chunk : outstanding_.missing()) again.push_back(std::move(chunk));
+  for (auto& chunk : outstanding_.missing()) {
+    if (!mutant(Mutant::kUnfinishedForgotten)) again.push_back(std::move(chunk));
+  }
   resubmits_ += again.size();
   std::move(unsent_.begin(), unsent_.end(), std::back_inserter(again));
   unsent_ = std::move(again);
@@ -69,11 +77,15 @@ bool Job::fail_if_too_large(std::uint64_t payload_bytes_max) {
   return true;
 }
 
+bool Job::has_room_for(const protocol::Chunk& chunk) const {
+  return outstanding_.count() < window_chunks_ &&
+         (outstanding_.empty() || outstanding_.bytes() + chunk.items.bytes() <= window_bytes_);
+}
+
 std::vector<protocol::Chunk> Job::take_sendable() {
   std::vector<protocol::Chunk> chunks;
-  while (!unsent_.empty() && outstanding_.count() < window_chunks_ &&
-         (outstanding_.empty() ||
-          outstanding_.bytes() + unsent_.front().items.bytes() <= window_bytes_)) {
+  while (!unsent_.empty() &&
+         (has_room_for(unsent_.front()) || mutant(Mutant::kClientWindowIgnored))) {
     outstanding_.add(unsent_.front());
     chunks.push_back(std::move(unsent_.front()));
     unsent_.pop_front();
@@ -108,12 +120,13 @@ void Job::note_waiting(protocol::TimePoint now) {
 }
 
 std::optional<protocol::ItemIndex> Job::wanted() const {
-  if (!ordered_) return std::nullopt;
+  if (!ordered_ || mutant(Mutant::kWantedNotTold)) return std::nullopt;
   return ready_.next_index();
 }
 
 std::uint64_t Job::credit_total() const {
   const auto total = received_bytes_ + result_bytes_max_;
+  if (mutant(Mutant::kUnreadNotCounted)) return total;
   return total - std::min(total, ready_.bytes());
 }
 

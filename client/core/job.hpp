@@ -52,9 +52,11 @@ class Job {
   /// When credit_due will have something to say if nothing else happens.
   std::optional<protocol::TimePoint> credit_deadline() const;
 
+  std::uint64_t unread_bytes() const { return ready_.bytes(); }
   void check_invariants() const;
 
  private:
+  bool has_room_for(const protocol::Chunk& chunk) const;
   std::uint64_t credit_total() const;
   std::optional<protocol::ItemIndex> wanted() const;
   bool wanted_is_news() const { return waiting_since_ && wanted() != told_wanted_; }

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/mutant.hpp"
+
 namespace achilles::client {
 
 using protocol::ChunkResult;
 using protocol::ItemIndex;
+using protocol::mutant;
+using protocol::Mutant;
 
 ChunkResult slice(const ChunkResult& result, ItemIndex begin, ItemIndex end) {
   ChunkResult piece;
@@ -62,6 +66,9 @@ OutstandingChunks::Accepted OutstandingChunks::accept(ChunkResult result) {
     accepted.finished_bytes += at->second.chunk.items.bytes();
     bytes_ -= at->second.chunk.items.bytes();
     at = chunks_.erase(at);
+  }
+  if (mutant(Mutant::kItemsAcceptedTwice) && accepted.pieces.empty()) {
+    accepted.pieces.push_back(std::move(result));
   }
   return accepted;
 }

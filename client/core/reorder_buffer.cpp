@@ -2,7 +2,12 @@
 
 #include <utility>
 
+#include "protocol/mutant.hpp"
+
 namespace achilles::client {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 void ReorderBuffer::add(protocol::ChunkResult piece) {
   bytes_ += protocol::credit_cost(piece);
@@ -16,7 +21,8 @@ void ReorderBuffer::add(protocol::ChunkResult piece) {
 
 bool ReorderBuffer::ready() const {
   if (!ordered_) return !as_they_came_.empty();
-  return !by_index_.empty() && by_index_.begin()->first == next_;
+  if (by_index_.empty()) return false;
+  return by_index_.begin()->first == next_ || mutant(Mutant::kResultsOutOfOrder);
 }
 
 protocol::ChunkResult ReorderBuffer::take() {

@@ -6,12 +6,15 @@
 #include "client/core/job.hpp"
 #include "protocol/batch.hpp"
 #include "protocol/limits.hpp"
+#include "protocol/mutant.hpp"
 #include "protocol/version.hpp"
 
 namespace achilles::client {
 
 using protocol::Duration;
 using protocol::JobId;
+using protocol::mutant;
+using protocol::Mutant;
 using protocol::TimePoint;
 
 namespace {
@@ -56,7 +59,7 @@ struct Session::State {
     // Some deadline is never further away than this, and a call comes a little after it.
     const Duration usual = welcome ? heartbeat_interval : kHelloAgain;
     const Duration since = now - last_called;
-    if (since > 2 * usual) {
+    if (since > 2 * usual && !mutant(Mutant::kClientJudgesAfterItsNap)) {
       last_heard += since - usual;
       unreachable_since += since - usual;
     }
@@ -191,6 +194,7 @@ void Session::State::on_results(TimePoint now, protocol::Results message, Comman
     if (find(result.job) != nullptr) accepted.attempts.push_back(result.attempt);
   }
   // What came twice is acknowledged too: whoever holds it keeps it for nothing.
+  if (mutant(Mutant::kAcceptedNotSent)) accepted.attempts.clear();
   if (!accepted.attempts.empty()) send(now, std::move(accepted), out);
   for (auto& result : message.chunks) {
     Job* job = find(result.job);
@@ -375,6 +379,11 @@ bool Session::connected() const {
 }
 bool Session::has_jobs() const {
   return !state_->jobs.empty();
+}
+
+std::uint64_t Session::unread_bytes(JobId id) const {
+  const Job* job = state_->find(id);
+  return job != nullptr ? job->unread_bytes() : 0;
 }
 
 void Session::check_invariants() const {

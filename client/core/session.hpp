@@ -63,6 +63,8 @@ class Session {
   const std::optional<std::string>& unreachable() const;
   bool connected() const;
   bool has_jobs() const;
+  /// Results of the job that wait for their user, by what they cost. For tests.
+  std::uint64_t unread_bytes(protocol::JobId job) const;
 
   /// Throws std::logic_error naming the first broken invariant. For tests.
   void check_invariants() const;

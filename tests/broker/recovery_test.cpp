@@ -106,6 +106,19 @@ TEST_CASE("after a restart of the broker, chunks that workers hold go on and are
   CHECK(r.quiet());
 }
 
+TEST_CASE("a worker refuses a program before the client of its chunks is back") {
+  Restarted r;
+  r.worker_back(2, {r.held(50, 0)});
+  r.broker.send(2, p::ProgramRefused{{}, "no such library"});
+  r.worker_back(3, {});
+  r.client_back(1);
+  r.submit(0);
+  r.broker.settle();
+  r.broker.pass_alive(3 * kInterval, {1, 2, 3});
+  // The first worker has dropped it without another word.
+  CHECK(r.assigned_items(3) == Indices{0});
+}
+
 TEST_CASE("chunks that were submitted before wait for their workers; new jobs do not") {
   Restarted r;
   r.worker_back(3, {});

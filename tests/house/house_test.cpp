@@ -77,8 +77,8 @@ SourceFile including(const std::string& path, const std::string& target) {
 TEST_CASE("the source tree keeps the house rules") {
   const Tree tree = read_tree();
   REQUIRE(tree.size() > 30);
-  for (const Rule rule :
-       {check_arrows, check_libraries, check_purity, check_registration, check_shape}) {
+  for (const Rule rule : {check_arrows, check_libraries, check_purity, check_registration,
+                          check_shape, check_mutants}) {
     const auto findings = rule(tree);
     INFO(describe(findings));
     CHECK(findings.empty());
@@ -209,4 +209,26 @@ TEST_CASE("a file out of shape is caught") {
   check_caught(check_shape, {{"script/run", "echo\n", true}}, "#!");
   check_accepted(check_shape, {{"broker/a.hpp", "// Why.\n\n#pragma once\n"},
                                {"script/run", "#!/bin/sh\n", true}});
+}
+
+TEST_CASE("a deliberate fault that could get into a release is caught") {
+  const SourceFile header{
+      "protocol/mutant.hpp",
+      "enum class Mutant {\n  kNone,\n  kLost,  ///< Why, with a comma.\n  kEnd,\n};\n"
+      "#ifdef ACHILLES_MUTANTS\n"};
+  const SourceFile hook{"broker/core/scheduler.cpp", "if (mutant(Mutant::kLost)) return;\n"};
+  check_accepted(check_mutants,
+                 {header, hook, {"tests/sim/CMakeLists.txt", "option(ACHILLES_MUTANTS)\n"}});
+  check_caught(check_mutants, {hook, header, {"CMakePresets.json", "\"ACHILLES_MUTANTS\": \"ON\""}},
+               "nowhere else");
+  check_caught(check_mutants, {hook, header, {"broker/main.cpp", "protocol::active_mutant = {};"}},
+               "nowhere else");
+  check_caught(check_mutants, {hook, header, {"tests/broker/CMakeLists.txt", "ACHILLES_MUTANTS=1"}},
+               "only tests/sim");
+  check_caught(check_mutants,
+               {hook, header, {"worker/main.cpp", "if (mutant(Mutant::kLost)) return;"}},
+               "outside the cores");
+  check_caught(check_mutants, {hook, {"broker/core/settle.cpp", "mutant(Mutant::kLost);"}, header},
+               "kLost is in the cores in 2 places");
+  check_caught(check_mutants, {header}, "kLost is in the cores in 0 places");
 }

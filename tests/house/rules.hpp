@@ -36,6 +36,10 @@ std::vector<Finding> check_registration(const Tree& tree);
 /// Size, #pragma once, tabs, ends of lines, unfinished work, paths of somebody's machine, scripts.
 std::vector<Finding> check_shape(const Tree& tree);
 
+/// Deliberate faults (protocol/mutant.hpp) are in the cores alone, each in one place, and only the
+/// simulator's test switches them on.
+std::vector<Finding> check_mutants(const Tree& tree);
+
 /// Comments and the insides of string and character literals become blanks; lines stay lines.
 std::string without_comments(std::string_view text);
 

@@ -59,6 +59,15 @@ foreach(mode "" "--static")
   expect_products("pkg-config ${mode}" "${output}")
 endforeach()
 
+# Deliberate faults are for tests alone.
+file(GLOB_RECURSE installed ${scratch}/prefix/*)
+foreach(file ${installed})
+  file(STRINGS ${file} mutants REGEX "[Mm]utant" LIMIT_COUNT 1)
+  if(mutants)
+    finish("${file} speaks of mutants: ${mutants}")
+  endif()
+endforeach()
+
 foreach(program achilles-broker achilles-worker achilles)
   run(output ${scratch}/prefix/bin/${program} --version)
   if(NOT output MATCHES "0\\.1\\.0")

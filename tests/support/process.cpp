@@ -227,6 +227,17 @@ std::vector<pid_t> children_of(pid_t parent) {
   return result;
 }
 
+std::vector<pid_t> processes_with(const std::string& environment_entry) {
+  std::vector<pid_t> result;
+  for_each_process([&](pid_t pid) {
+    // Between zeros, so that no entry is found inside a longer one.
+    const std::string all = '\0' + read_file("/proc/" + std::to_string(pid) + "/environ");
+    const std::string entry = '\0' + environment_entry + '\0';
+    if (all.find(entry) != std::string::npos && lives(stat_of(pid))) result.push_back(pid);
+  });
+  return result;
+}
+
 std::uint64_t memory_of(pid_t pid, const std::string& field) {
   std::istringstream lines(read_file("/proc/" + std::to_string(pid) + "/status"));
   for (std::string line; std::getline(lines, line);) {

@@ -115,6 +115,33 @@ TEST_CASE("without a broker the work goes on, and the next one is told all that 
   CHECK(h.agent.idle());
 }
 
+TEST_CASE("a job whose last attempt dies between sessions is dropped") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1)});
+  const TaskId a = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  h.given(a);
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, ""});
+  h.noted("no longer knows");
+  const auto hello = h.sent<protocol::Hello>();
+  h.feed(TaskExited{a, protocol::AttemptId{1}, 1000, "signal 9 (Killed)", "", 1});
+  h.noted("ended on item 1000");
+  protocol::Welcome welcome;
+  welcome.boot = protocol::BootId{2};
+  welcome.session = protocol::SessionId{7};
+  welcome.incarnation = hello.incarnation;
+  welcome.heartbeat_interval_ms = 1000;
+  h.broker(welcome);
+  h.sent<protocol::WorkerState>();
+  CHECK(h.holding().empty());
+  // HOLDING did not name it, so the broker will not close it; it may open it again.
+  h.broker(open_job(1, 1));
+  CHECK(h.take<LoadProgram>().program == program_id(1));
+}
+
 TEST_CASE("a grant ends with its session") {
   Busy busy;
   Harness& h = busy.h;

@@ -4,10 +4,14 @@
 #include <utility>
 
 #include "protocol/batch.hpp"
+#include "protocol/mutant.hpp"
 #include "protocol/version.hpp"
 #include "worker/core/agent_state.hpp"
 
 namespace achilles::worker {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 namespace {
 
@@ -133,7 +137,7 @@ void Agent::State::begin(protocol::TimePoint now) {
   const protocol::Duration since = now - last_called;
   if (since > 2 * link.interval()) {
     const protocol::Duration gap = since - link.interval();
-    link.extend(gap);
+    if (!mutant(Mutant::kWorkerJudgesAfterItsNap)) link.extend(gap);
     tasks.extend(gap);
     for (auto& [id, program] : programs.all()) program.fetch.extend(gap);
   }
@@ -189,6 +193,7 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
   last_warning.clear();
   send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
                                    options.window_bytes, draining});
+  close_empty_jobs(turn);  // Attempts may have died since the former session's end.
   send_holding(turn);
   for (auto& [id, program] : programs.all()) {
     const bool wanted = program.jobs > 0;
@@ -198,6 +203,7 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
 
 void Agent::State::send_holding(Turn& turn) {
   protocol::Holding holding;
+  if (mutant(Mutant::kHoldingNotTold)) return send(turn, std::move(holding));
   for (const auto& [id, job] : jobs.all()) {
     for (const Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
       if (holding.attempts.size() == kHoldingMax) {
@@ -346,6 +352,7 @@ void Agent::State::on_grant(protocol::AttemptId id) {
 
 void Agent::State::deliver(Attempt& attempt) {
   outgoing.push_back(*attempt.result);
+  if (mutant(Mutant::kResultsFreedWhenSent)) return attempts.erase(attempt);
   sent.put(attempt);
 }
 
@@ -391,6 +398,7 @@ void Agent::State::on_drain(Turn& turn) {
     returned.attempts.push_back(attempt->id());
     drop(*attempt);
   }
+  if (mutant(Mutant::kReturnedNotTold)) return;
   if (!returned.attempts.empty()) send(turn, std::move(returned));
 }
 
@@ -429,10 +437,9 @@ void Agent::State::end_session(Turn& turn) {
     sent.take(*attempt);
     held.put(*attempt);
   }
-  std::vector<protocol::JobId> finished;
   for (auto& [id, job] : jobs.all()) {
-    if (job.attempts.empty()) finished.push_back(id);
     for (Attempt* a = job.attempts.front(); a != nullptr; a = JobChain::after(*a)) {
+      if (mutant(Mutant::kGrantsOutliveSession)) break;
       a->assignment.result_allowance = 0;
       if (a->place == Attempt::Place::kQueued) {
         job.program->queue.take_grant_back(*a);
@@ -441,8 +448,7 @@ void Agent::State::end_session(Turn& turn) {
       }
     }
   }
-  // Should the next session want them, it opens them again.
-  for (const auto& id : finished) on_close_job(turn, id);
+  close_empty_jobs(turn);
   for (auto next = programs.all().begin(); next != programs.all().end();) {
     Program& program = (next++)->second;
     program.early_deaths = 0;
@@ -453,6 +459,14 @@ void Agent::State::end_session(Turn& turn) {
     if (anew) program.stage = Program::Stage::kUnknown;
     programs.forget_if_unused(program);
   }
+}
+
+void Agent::State::close_empty_jobs(Turn& turn) {
+  std::vector<protocol::JobId> empty;
+  for (const auto& [id, job] : jobs.all()) {
+    if (job.attempts.empty()) empty.push_back(id);
+  }
+  for (const auto& id : empty) on_close_job(turn, id);
 }
 
 void Agent::State::lose_session(Turn& turn) {

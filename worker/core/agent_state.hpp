@@ -87,6 +87,8 @@ struct Agent::State {
   /// the next session begins with a list of it.
   void end_session(Turn& turn);
   void send_holding(Turn& turn);
+  /// Between sessions: should the next one want them, it opens them again.
+  void close_empty_jobs(Turn& turn);
   void lose_session(Turn& turn);
   void lose_connection(Turn& turn, const std::string& reason);
   void expire(Turn& turn);

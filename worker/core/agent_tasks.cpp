@@ -2,9 +2,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/mutant.hpp"
 #include "worker/core/agent_state.hpp"
 
 namespace achilles::worker {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 namespace {
 
@@ -186,7 +190,7 @@ void Agent::State::on_task_exited(Turn& turn, const TaskExited& exited) {
     const protocol::ItemIndex first = running->assignment.chunk.first;
     const bool inside =
         exited.running_item >= first && exited.running_item - first < running->items;
-    crashed.item = inside ? exited.running_item : first;
+    crashed.item = inside && !mutant(Mutant::kFirstItemIsGuilty) ? exited.running_item : first;
     crashed.error.kind = protocol::ErrorKind::kTaskCrashed;
     crashed.error.worker = options.name;
     crashed.error.host = options.host;
@@ -276,6 +280,8 @@ void Agent::State::requeue_given(Turn& turn, Task& task) {
     } else if (draining) {
       returned.attempts.push_back(attempt->id());
       attempts.erase(*attempt);
+    } else if (mutant(Mutant::kDeadTasksChunksLost)) {
+      attempts.erase(*attempt);
     } else {
       attempt->job->program->queue.put_back(*attempt);
     }
@@ -292,7 +298,7 @@ void Agent::State::watch_front(Turn& turn, Task& task) {
     tasks.set_deadline(task, std::nullopt);
     return;
   }
-  if (task.overdue == front->id()) return;
+  if (task.overdue == front->id() || mutant(Mutant::kSkippedTasksLive)) return;
   task.overdue = front->id();
   tasks.set_deadline(task, turn.now + kSkipWithin);
 }

@@ -3,7 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/mutant.hpp"
+
 namespace achilles::worker {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 void BrokerLink::say_hello(protocol::TimePoint now, Commands& out) {
   stage_ = Stage::kHello;
@@ -41,6 +46,7 @@ BrokerLink::Answer BrokerLink::welcome(protocol::TimePoint now, const protocol::
 }
 
 bool BrokerLink::lost(protocol::TimePoint now) const {
+  if (mutant(Mutant::kBrokersSilenceIgnored)) return false;
   return stage_ != Stage::kClosed && now >= last_heard_ + protocol::kLostAfter * interval_;
 }
 
@@ -50,6 +56,7 @@ void BrokerLink::expire(protocol::TimePoint now, Commands& out) {
     say_hello(now, out);
   } else {
     send(now, protocol::Heartbeat{session_}, out);
+    if (mutant(Mutant::kHeartbeatsForgotten)) out.pop_back();
   }
 }
 

@@ -1,0 +1,191 @@
+#include "tests/chaos/world.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/chaos/mixed.hpp"
+#include "tests/chaos/watch.hpp"
+
+namespace achilles::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLoopbackAddress = "127.0.0.1";
+
+/// No process of the run reads the name, but the log does.
+std::string numbered(const char* name, std::size_t number) {
+  return name + std::to_string(number);
+}
+
+}  // namespace
+
+World::World(const RunFolder& folder, const WorldOptions& options)
+    : options_(options),
+      folder_(folder),
+      work_(folder.path() / "work"),
+      logs_(folder.path() / "logs"),
+      broker_("broker", logs_) {
+  for (const auto& made : {work_, logs_}) fs::create_directory(made);
+  if (options.mode == Mode::kNamespaces) {
+    network_.emplace();
+    broker_net_ = &network_->add_party();
+  }
+  start_broker();
+  for (std::size_t i = 0; i < options.workers; ++i) {
+    const auto name = numbered("w", i);
+    workers_.push_back(std::unique_ptr<WorkerParty>(new WorkerParty{
+        .party = Party(name, logs_), .link = make_link(i), .folder = folder.path() / name}));
+    start_worker(*workers_.back());
+  }
+  for (std::size_t i = 0; i < options.clients; ++i) {
+    clients_.push_back(std::unique_ptr<ClientParty>(
+        new ClientParty{.party = Party(numbered("client", i), logs_), .link = make_link(i)}));
+  }
+  calm_link_ = make_link(0);
+  await("all workers at the broker", [&] {
+    check_alive();
+    const auto news = status();
+    return news && news->workers.size() == workers_.size();
+  });
+}
+
+World::~World() = default;
+
+Link World::make_link(std::size_t number) {
+  Link link;
+  link.endpoint = endpoint_;
+  if (network_) link.net = &network_->add_party();
+  if (options_.mode == Mode::kProxy || (network_ && number % 2 == 1)) {
+    const auto* net = link.net;
+    link.proxy = std::make_unique<TcpProxy>(network_ ? broker_net_->address() : kLoopbackAddress,
+                                            port_, [net] {
+                                              if (net != nullptr) net->place().enter();
+                                            });
+    link.endpoint = link.proxy->endpoint();
+  }
+  return link;
+}
+
+Party::Launch World::launch_of(const Link& link, const fs::path& folder) const {
+  Party::Launch launch;
+  launch.folder = folder;
+  launch.temporary = folder_.temporary();
+  if (link.net != nullptr) launch.place = &link.net->place();
+  return launch;
+}
+
+void World::start_broker() {
+  Party::Launch launch;
+  launch.program = ACHILLES_BROKER_PROGRAM;
+  launch.folder = folder_.path() / "broker";
+  launch.temporary = folder_.temporary();
+  if (broker_net_ != nullptr) launch.place = &broker_net_->place();
+  const std::string host = broker_net_ != nullptr ? broker_net_->address() : kLoopbackAddress;
+  launch.arguments = {"--bind", "tcp://" + host + ":" + std::to_string(port_), "--heartbeat-ms",
+                      std::to_string(options_.heartbeat.count())};
+  if (broker_net_ != nullptr) launch.arguments.push_back("--insecure");
+  // Another process may hold the port for a moment: a connection that the system gave it to.
+  await("the broker to listen on port " + std::to_string(port_), [&] {
+    broker_.start(launch);
+    endpoint_ = broker_.process().first_line();
+    return endpoint_.starts_with("tcp://");
+  });
+  broker_started_ = std::chrono::steady_clock::now();
+  port_ = static_cast<std::uint16_t>(std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1)));
+}
+
+void World::start_worker(WorkerParty& worker) {
+  auto launch = launch_of(worker.link, worker.folder);
+  launch.program = ACHILLES_WORKER_PROGRAM;
+  launch.arguments = {"--broker", worker.link.endpoint,           "--name",  worker.party.name(),
+                      "--slots",  std::to_string(options_.slots), "--cache", worker.folder};
+  if (worker.link.net != nullptr) launch.arguments.push_back("--insecure");
+  worker.party.start(launch);
+}
+
+void World::start_client(ClientParty& client) {
+  const auto number = lives_.size();
+  client.life = {numbered("c", number), mixed(options_.seed, number, 0x636c69)};
+  lives_.push_back(client.life);
+  start_client_as(client.party, client.link, client.life,
+                  options_.endless_jobs ? "endless" : "jobs");
+}
+
+void World::start_client_as(Party& party, const Link& link, const ClientLife& life,
+                            const char* what) {
+  auto launch = launch_of(link, work_);
+  launch.program = CHAOS_CLIENT_PROGRAM;
+  launch.arguments = {link.endpoint, std::to_string(life.seed), work_.string(), life.tag, what};
+  party.start(launch);
+}
+
+void World::run_calm_client() {
+  Party calm("calm", logs_);
+  start_client_as(calm, calm_link_, {"calm", options_.seed}, "calm");
+  calm.expect_end();
+  std::optional<Ending> ending;
+  await("a short job after all faults", [&] {
+    check_alive();
+    ending = calm.take_ending();
+    return ending.has_value();
+  });
+  if (ending != kSucceeded) throw Failure("a client failed after all faults:\n" + calm.log_tail());
+}
+
+void World::check_alive() {
+  broker_.check_alive();
+  for (auto& worker : workers_) worker->party.check_alive();
+  for (auto& client : clients_) client->party.check_alive();
+}
+
+void World::sample() {
+  broker_.sample();
+  for (auto& worker : workers_) {
+    worker->party.sample();
+    for (const pid_t pid : worker->tasks()) {
+      tasks_rss_peak_ = std::max(tasks_rss_peak_, memory_of(pid, "VmHWM"));
+    }
+  }
+  for (auto& client : clients_) client->party.sample();
+}
+
+const NetworkNamespace* World::onlooker() const {
+  return network_ ? &network_->hub() : nullptr;
+}
+
+std::optional<ClusterNews> World::status() const {
+  std::optional<ClusterNews> news;
+  run_inside(onlooker(), [&] { news = ask_cluster(endpoint_); });
+  return news;
+}
+
+std::string World::describe() {
+  std::ostringstream text;
+  run_inside(onlooker(), [&] {
+    Process command(ACHILLES_CLI_PROGRAM,
+                    {.arguments = {"status", "--json", "--broker", endpoint_, "--timeout", "10"}});
+    command.wait();
+    text << "---- achilles status\n" << command.out() << command.err();
+  });
+  text << "---- processes\n";
+  for (const pid_t pid : folder_.processes()) {
+    text << describe_process(pid) << ", in " << read_file("/proc/" + std::to_string(pid) + "/wchan")
+         << ", descriptors " << descriptors_of(pid).count << "\n";
+  }
+  const auto say = [&](const Party& party, const Link* link) {
+    text << "---- " << party.name();
+    if (link != nullptr) {
+      text << (link->proxy ? ", through a proxy with " +
+                                 std::to_string(link->proxy->connections_open()) + " connections"
+                           : ", directly");
+    }
+    text << "\n" << party.log_tail();
+  };
+  say(broker_, nullptr);
+  for (const auto& worker : workers_) say(worker->party, &worker->link);
+  for (const auto& client : clients_) say(client->party, &client->link);
+  return text.str();
+}
+
+}  // namespace achilles::tests

@@ -1,0 +1,153 @@
+// Would the simulator notice? Each deliberate fault of protocol/mutant.hpp is switched on, and some
+// drawn world must break. A mutant that is never caught is a promise that nobody checks.
+//
+// ACHILLES_MUTANT=NAME tries one alone and says what gave it away.
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include "protocol/mutant.hpp"
+#include "tests/sim/world.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace achilles::sim;
+using achilles::protocol::active_mutant;
+using achilles::protocol::Mutant;
+
+namespace {
+
+/// Most are caught within ten.
+constexpr std::uint64_t kSeedsMax = 400;
+
+/// Clients are lost while they are asked for their program.
+Plan early_client_losses(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 4;
+  plan.faults_within = 3ms;
+  std::string problem;
+  plan.fault_weights = weights_from("stall-client,crash-client", problem).value();
+  return plan;
+}
+
+/// Users leave their loops while slow items run.
+Plan early_leavers(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 0;
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.slow_time = 4s;
+        job.leave_after = seed % 3;
+      }
+    }
+  }
+  return plan;
+}
+
+/// Sessions are lost again and again, while most machines stay as they are.
+Plan many_sessions(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 15;
+  plan.faults_within = 5s;
+  std::string problem;
+  plan.fault_weights =
+      weights_from("cut=3,cut-to-peer=3,reconnect=2,stall-client=3,stall-worker=2,restart-broker",
+                   problem)
+          .value();
+  return plan;
+}
+
+struct Trial {
+  Mutant mutant;
+  std::string_view name;
+  Plan (*plan)(std::uint64_t seed) = drawn_plan;
+};
+
+constexpr std::array kMutants{
+    Trial{Mutant::kLostWorkersChunksForgotten, "kLostWorkersChunksForgotten"},
+    Trial{Mutant::kReturnedChunksForgotten, "kReturnedChunksForgotten"},
+    Trial{Mutant::kQueueFromWrongEnd, "kQueueFromWrongEnd"},
+    Trial{Mutant::kAllowanceNotReleased, "kAllowanceNotReleased"},
+    Trial{Mutant::kCreditIgnored, "kCreditIgnored"},
+    Trial{Mutant::kWantedNotGranted, "kWantedNotGranted"},
+    Trial{Mutant::kGrantNotSent, "kGrantNotSent"},
+    Trial{Mutant::kWorkerWindowIgnored, "kWorkerWindowIgnored"},
+    Trial{Mutant::kCrashCountsAgainstFirst, "kCrashCountsAgainstFirst"},
+    Trial{Mutant::kRestOfCrashedForgotten, "kRestOfCrashedForgotten"},
+    Trial{Mutant::kClosedJobNotTold, "kClosedJobNotTold"},
+    Trial{Mutant::kPartNotAskedAgain, "kPartNotAskedAgain", early_client_losses},
+    Trial{Mutant::kBrokerJudgesAfterItsNap, "kBrokerJudgesAfterItsNap"},
+    Trial{Mutant::kUnwantedClaimsKept, "kUnwantedClaimsKept", many_sessions},
+    Trial{Mutant::kMissingNotQueuedAgain, "kMissingNotQueuedAgain", many_sessions},
+    Trial{Mutant::kUnsubmittedKept, "kUnsubmittedKept", many_sessions},
+    Trial{Mutant::kKeepJobsIgnored, "kKeepJobsIgnored", many_sessions},
+    Trial{Mutant::kAcceptedNotPassedOn, "kAcceptedNotPassedOn"},
+    Trial{Mutant::kReturnedNotTold, "kReturnedNotTold"},
+    Trial{Mutant::kDeadTasksChunksLost, "kDeadTasksChunksLost"},
+    Trial{Mutant::kFirstItemIsGuilty, "kFirstItemIsGuilty"},
+    Trial{Mutant::kGrantsOutliveSession, "kGrantsOutliveSession"},
+    Trial{Mutant::kHoldingNotTold, "kHoldingNotTold"},
+    Trial{Mutant::kResultsFreedWhenSent, "kResultsFreedWhenSent", many_sessions},
+    Trial{Mutant::kSkippedTasksLive, "kSkippedTasksLive", early_leavers},
+    Trial{Mutant::kHeartbeatsForgotten, "kHeartbeatsForgotten"},
+    Trial{Mutant::kBrokersSilenceIgnored, "kBrokersSilenceIgnored"},
+    Trial{Mutant::kWorkerJudgesAfterItsNap, "kWorkerJudgesAfterItsNap"},
+    Trial{Mutant::kItemsAcceptedTwice, "kItemsAcceptedTwice"},
+    Trial{Mutant::kResultsOutOfOrder, "kResultsOutOfOrder"},
+    Trial{Mutant::kClientWindowIgnored, "kClientWindowIgnored"},
+    Trial{Mutant::kUnfinishedForgotten, "kUnfinishedForgotten"},
+    Trial{Mutant::kUnreadNotCounted, "kUnreadNotCounted"},
+    Trial{Mutant::kWantedNotTold, "kWantedNotTold"},
+    Trial{Mutant::kClientJudgesAfterItsNap, "kClientJudgesAfterItsNap"},
+    Trial{Mutant::kAcceptedNotSent, "kAcceptedNotSent"},
+};
+
+/// What gave it away, and in which world; empty when nothing did.
+std::string caught(Mutant mutant, Plan (*plan)(std::uint64_t),
+                   std::uint64_t seeds_max = kSeedsMax) {
+  struct Switch {
+    explicit Switch(Mutant on) { active_mutant = on; }
+    ~Switch() { active_mutant = Mutant::kNone; }
+  };
+  const Switch on(mutant);
+  for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
+    World world(plan(seed));
+    try {
+      world.run();
+    } catch (const Broken& broken) {
+      return broken.what();
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("every mutant is tried") {
+  const auto last = static_cast<std::size_t>(Mutant::kEnd);
+  REQUIRE(kMutants.size() == last - 1);
+  for (std::size_t i = 0; i < kMutants.size(); ++i) {
+    CHECK(static_cast<std::size_t>(kMutants[i].mutant) == i + 1);
+  }
+}
+
+TEST_CASE("every mutant is caught") {
+  const char* chosen = std::getenv("ACHILLES_MUTANT");
+  for (const auto& [mutant, name, plan] : kMutants) {
+    if (chosen != nullptr && name != chosen) continue;
+    const std::string how = caught(mutant, plan);
+    INFO(name);
+    CHECK(!how.empty());
+    if (chosen != nullptr) std::cout << name << ": " << how << "\n";
+  }
+}
+
+TEST_CASE("the worlds that catch mutants are whole without them") {
+  CHECK(caught(Mutant::kNone, drawn_plan, 50).empty());
+  CHECK(caught(Mutant::kNone, early_client_losses, 50).empty());
+  CHECK(caught(Mutant::kNone, early_leavers, 50).empty());
+  CHECK(caught(Mutant::kNone, many_sessions, 50).empty());
+}

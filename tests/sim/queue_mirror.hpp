@@ -1,0 +1,62 @@
+// What the broker's queues must hold, worked out from what is said to it and by it alone: so that
+// each time chunks are handed out, they are the right ones (PROTOCOL.md, section 8: within a job
+// the chunk with the wanted item first, then by index). Where it depends on more (what workers told
+// of former sessions, why a session ended), chunks are left out.
+//
+// Whoever adds another way for a chunk into a queue, or out of one, tells it here. It may know of
+// fewer queued chunks than there are, never of more.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/core/commands.hpp"
+#include "broker/core/events.hpp"
+#include "protocol/messages.hpp"
+
+namespace achilles::sim {
+
+class QueueMirror {
+ public:
+  void heard(const broker::Event& event);
+  void told(const broker::Command& command);
+  /// After settle: what is wrong, if anything is.
+  std::optional<std::string> fault();
+  /// All that are queued or handed out.
+  std::uint64_t chunks() const;
+
+ private:
+  struct Queue {
+    broker::PeerId client;
+    protocol::ProgramId program;
+    std::set<protocol::ItemIndex> chunks;  ///< By their first items.
+    std::uint64_t resubmits_left = 0;
+    std::optional<protocol::ItemIndex> wanted;
+    std::optional<protocol::ItemIndex> highest;  ///< Handed out since the last look.
+  };
+  struct Attempt {
+    protocol::JobId job;
+    broker::PeerId worker;
+    protocol::ItemIndex first = 0;
+    std::uint64_t count = 0;
+  };
+
+  void heard_message(broker::PeerId peer, const protocol::Message& message);
+  void told_message(broker::PeerId peer, const protocol::Message& message);
+  void heard_crash(const protocol::Crashed& crashed, broker::PeerId peer);
+  void assigned(broker::PeerId peer, const protocol::Assignment& assignment);
+  void requeue(protocol::AttemptId id, broker::PeerId peer);
+  void forget_job(protocol::JobId id);
+  void end_session(broker::PeerId peer);
+
+  std::map<broker::PeerId, protocol::SessionId> sessions_;
+  std::map<protocol::JobId, Queue> queues_;
+  std::map<protocol::AttemptId, Attempt> attempts_;
+  std::vector<protocol::JobId> handed_out_;
+  bool unsure_ = false;
+};
+
+}  // namespace achilles::sim
