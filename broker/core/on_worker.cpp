@@ -216,7 +216,7 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
     requeue(crashed.attempt);
     return;
   }
-  note_crash(worker);
+  note_crash(worker, jobs.find(attempt->job)->open.program);
   const Attempt died = release(crashed.attempt);
   const protocol::Chunk& chunk = died.chunk;
   Job& job = *jobs.find(died.job);
@@ -263,15 +263,17 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   send_result(job, std::move(result));
 }
 
-void Scheduler::State::note_crash(Worker& worker) {
+void Scheduler::State::note_crash(Worker& worker, const protocol::ProgramId& program) {
   ++worker.crashes;
   ++worker.crashes_in_a_row;
   if (worker.crashes_in_a_row < kCrashesToQuarantine || worker.quarantined_until) return;
-  // Only where others fare better: a function that crashes everywhere is no worker's fault.
+  // Only where others fare better: a function that crashes everywhere is no worker's fault. Who
+  // cannot run the program is no better.
   const bool others_work = std::ranges::any_of(workers.all(), [&](const auto& entry) {
     const Worker& other = entry.second;
     return other.id != worker.id && other.slots > 0 && !other.draining && !other.suspect &&
-           !other.awaited && other.crashes_in_a_row == 0 && other.done_chunks > 0;
+           !other.awaited && other.crashes_in_a_row == 0 && other.done_chunks > 0 &&
+           !other.refused.contains(program);
   });
   if (!others_work) return;
   const auto time = workers.quarantine(worker, last_call);

@@ -178,10 +178,6 @@ void Scheduler::State::flush_workers() {
 }
 
 void Scheduler::State::flush(Worker& worker) {
-  // First, for it makes room in the worker's window.
-  if (!worker.revoked.empty()) {
-    send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
-  }
   protocol::send_batched(
       std::exchange(worker.outbox, {}),
       [](const protocol::Assignment& a) {
@@ -195,6 +191,9 @@ void Scheduler::State::flush(Worker& worker) {
   }
   if (!worker.accepted.empty()) {
     send(worker.peer, protocol::Accepted{std::exchange(worker.accepted, {})});
+  }
+  if (!worker.revoked.empty()) {
+    send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
   }
 }
 

@@ -176,7 +176,7 @@ struct Scheduler::State {
   void on_result_ready(Peer& peer, const protocol::ResultReady& ready);
   void on_crashed(Peer& peer, protocol::Crashed&& crashed);
   /// A worker on which everything dies, while it does not elsewhere, gets nothing for a while.
-  void note_crash(Worker& worker);
+  void note_crash(Worker& worker, const protocol::ProgramId& program);
   void note_success(Worker& worker);
   void on_returned(Peer& peer, const protocol::Returned& returned);
   void on_program_refused(Peer& peer, const protocol::ProgramRefused& refused);

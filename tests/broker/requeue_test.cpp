@@ -365,6 +365,26 @@ TEST_CASE("a worker on which everything dies is quarantined while others fare be
   CHECK(state_of(f.broker, 2, 98) == "quarantined");
 }
 
+TEST_CASE("a worker is not quarantined while all others refuse the program") {
+  Fixture f(200, 1, 1);
+  f.broker.worker(3, 1);
+  const auto elsewhere = f.broker.assigned(3);
+  REQUIRE_FALSE(elsewhere.empty());
+  f.broker.finish(3, elsewhere[0]);
+  f.broker.send(3, p::ProgramRefused{{}, "no such library"});
+  f.broker.settle();
+  auto here = f.work;
+  for (const auto& a : f.broker.assigned(2)) here.push_back(a);
+  for (int death = 0; death < 6; ++death) {
+    REQUIRE_FALSE(here.empty());
+    const auto died = here.front();
+    here.erase(here.begin());
+    f.crash(died, died.chunk.first, 2);
+    for (const auto& a : f.broker.assigned(2)) here.push_back(a);
+  }
+  CHECK(state_of(f.broker, 2) == "ready");
+}
+
 TEST_CASE("a success in between is no series of deaths") {
   Fixture f(200, 1, 1);
   f.broker.worker(3, 1);

@@ -88,6 +88,8 @@ void BrokerActor::check() {
 void BrokerActor::carry_out(std::size_t judged_from, std::size_t judged_to) {
   carried_out_ = std::exchange(out_, {});
   for (std::size_t i = 0; i < carried_out_.size(); ++i) {
+    const auto* gone = std::get_if<broker::ForgetPeer>(&carried_out_[i]);
+    const bool was_in_session = gone != nullptr && mirror_.in_session(gone->peer);
     mirror_.told(carried_out_[i]);
     if (auto* send = std::get_if<broker::SendMessage>(&carried_out_[i])) {
       const auto* rejected = std::get_if<p::Rejected>(&send->message);
@@ -98,7 +100,7 @@ void BrokerActor::carry_out(std::size_t judged_from, std::size_t judged_to) {
       if (!may_be) world_.fail("a message was rejected: " + rejected->detail);
       world_.network().send_to_peer(send->peer, std::move(send->message));
     } else if (const auto* forget = std::get_if<broker::ForgetPeer>(&carried_out_[i])) {
-      if (i < judged_from || i >= judged_to) continue;
+      if (i < judged_from || i >= judged_to || !was_in_session) continue;
       // Nobody is lost because the broker itself slept, nor while something of it waits unread.
       const p::Duration silence = alert(world_.now()) - world_.network().heard_at(forget->peer);
       world_.demand(silence >= kSilenceMin, "the broker gave up a peer that was not silent");

@@ -25,6 +25,7 @@ class QueueMirror {
   void told(const broker::Command& command);
   /// After settle: what is wrong, if anything is.
   std::optional<std::string> fault();
+  bool in_session(broker::PeerId peer) const { return sessions_.contains(peer); }
   /// All that are queued or handed out.
   std::uint64_t chunks() const;
 

@@ -60,7 +60,7 @@ Tally World::tally() const {
 }
 
 bool World::was_calm() const {
-  return plan_.faults == 0 && plan_.duplicate_percent == 0;
+  return plan_.faults == 0 && !restarts_planned_ && plan_.duplicate_percent == 0;
 }
 
 bool World::to_be_checked(std::uint64_t& steps) {

@@ -83,6 +83,7 @@ class World {
   void replace_broker(p::Duration down);
   /// So planned: that long after the beginning.
   void restart_broker_after(p::Duration time, p::Duration down) {
+    restarts_planned_ = true;
     timeline.after(time, [this, down] { replace_broker(down); });
   }
   /// One step of many: its tables are looked through.
@@ -120,6 +121,7 @@ class World {
   std::vector<Actor*> ready_;
   std::map<p::JobId, JobRecord> jobs_;
   std::uint64_t last_id_ = 0;
+  bool restarts_planned_ = false;
 
   std::optional<p::TimePoint> over_since_;
   p::TimePoint rest_since_{};

@@ -1,5 +1,6 @@
 // What the Agent is made of. Private to worker/core: control flow is in agent.cpp (the broker's
-// side), agent_tasks.cpp (programs and task processes) and dispatch.cpp (what runs where).
+// side), sessions.cpp (what goes on across sessions), agent_tasks.cpp (programs and task processes)
+// and dispatch.cpp (what runs where).
 #pragma once
 
 #include <cstdint>
@@ -83,6 +84,8 @@ struct Agent::State {
   void send_results(Turn& turn);
   void leave_if_finished(Turn& turn);
   void leave(Turn& turn, const std::string& reason);
+
+  // sessions.cpp: what goes on across sessions.
   /// The session is over, and with it all grants and allowances. What is here stays and goes on:
   /// the next session begins with a list of it.
   void end_session(Turn& turn);
