@@ -48,7 +48,7 @@ constexpr auto kWaitForPidfd = static_cast<idtype_t>(3);  // P_PIDFD, which olde
 Descriptor park(int fd) {
   const int parked = ::fcntl(fd, F_DUPFD_CLOEXEC, kParkedFdsFrom);
   if (parked < 0) {
-    fail(errno, "a task process could not be started: no descriptor is free (raise `ulimit -n`)");
+    fail(errno, "no descriptor is free (raise `ulimit -n`)");
   }
   return Descriptor(parked);
 }
@@ -59,10 +59,10 @@ Descriptor make_page_file() {
   if (fd < 0 && errno == EINVAL) {
     fd = ::memfd_create("achilles-task-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   }
-  if (fd < 0) fail(errno, "a task process could not be started: its shared page was not created");
+  if (fd < 0) fail(errno, "its shared page was not created");
   Descriptor page(fd);
   if (::ftruncate(fd, kPageBytes) != 0) {
-    fail(errno, "a task process could not be started: its shared page has no memory");
+    fail(errno, "its shared page has no memory");
   }
   ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   return page;
@@ -188,7 +188,7 @@ TaskProcess::State::~State() {
 void TaskProcess::State::start() {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    fail(errno, "a task process could not be started: its socket was not created");
+    fail(errno, "its socket was not created");
   }
   socket = Descriptor(ends[0]);
   Descriptor other_end(ends[1]);
@@ -197,14 +197,13 @@ void TaskProcess::State::start() {
     ::setsockopt(end, SOL_SOCKET, SO_RCVBUF, &kSocketBufferBytes, sizeof kSocketBufferBytes);
   }
   if (::fcntl(socket.get(), F_SETFL, O_NONBLOCK) != 0) {
-    fail(errno, "a task process could not be started: its socket cannot be made non-blocking");
+    fail(errno, "its socket cannot be made non-blocking");
   }
 
   const Descriptor page_file = make_page_file();
   void* const memory =
       ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, page_file.get(), 0);
-  if (memory == MAP_FAILED)
-    fail(errno, "a task process could not be started: no memory for its page");
+  if (memory == MAP_FAILED) fail(errno, "no memory for its page");
   page = new (memory) TaskPage{};
 
   const Descriptor parked_socket = park(other_end.get());
@@ -215,7 +214,7 @@ void TaskProcess::State::start() {
   if (options.keep_stderr) {
     std::array<int, 2> pipe_ends{};
     if (::pipe2(pipe_ends.data(), O_CLOEXEC) != 0) {
-      fail(errno, "a task process could not be started: no pipe for its stderr");
+      fail(errno, "no pipe for its stderr");
     }
     stderr_pipe = Descriptor(pipe_ends[0]);
     const Descriptor writing(pipe_ends[1]);
@@ -254,7 +253,7 @@ void TaskProcess::State::open_pidfd() {
                              " ended at once when it was started as a task process, and its status "
                              "was taken by someone else (is SIGCHLD ignored?)");
   }
-  fail(error, "a task process was started, but its end cannot be watched (pidfd_open)");
+  fail(error, "its end could not be watched (pidfd_open)");
 }
 
 TaskProcess::TaskProcess(TaskOptions options)

@@ -257,7 +257,7 @@ TEST_CASE("three early deaths in a row refuse the program, one result in between
   h.feed(exited(d));  // With a chunk, but none running, and it never did any work.
   h.noted("began a chunk");
   h.settle();
-  h.feed(TaskFailedToStart{h.started(), "fork failed."});
+  h.feed(TaskFailedToStart{h.started(), "fork failed"});
   h.noted("could not be started: fork failed.");
   h.settle();
   h.feed(exited(h.started()));
@@ -269,6 +269,22 @@ TEST_CASE("three early deaths in a row refuse the program, one result in between
   h.settle();
   h.none();
   CHECK(h.agent.idle());
+}
+
+TEST_CASE("task processes that cannot be started refuse the program for that reason alone") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1)});
+  for (int i = 0; i < 2; ++i) {
+    h.feed(TaskFailedToStart{h.started(), "no descriptor is free"});
+    h.noted("could not be started: no descriptor is free. Trying another one.");
+    h.settle();
+  }
+  h.feed(TaskFailedToStart{h.started(), "no descriptor is free"});
+  h.noted("Refused program");
+  CHECK(h.sent<protocol::ProgramRefused>().reason.ends_with("no descriptor is free."));
+  h.settle();
 }
 
 TEST_CASE("a task that says nothing for 10 s is killed and counts as an early death") {

@@ -114,7 +114,9 @@ struct Agent::State {
   void end_task(Turn& turn, Task& task, bool kill);
   /// The task process does not keep to the protocol: nothing it says can be trusted.
   void confused(Turn& turn, Task& task, const std::string& what);
-  void early_death(Turn& turn, Program& program, const std::string& what);
+  void early_death(Turn& turn, Program& program, const std::string& what,
+                   const std::string& advice);
+  std::string likely_causes() const;
   /// What the task still holds goes back to the front of its program's queue.
   void requeue_given(Turn& turn, Task& task);
   /// Kill in time if what it works on is of a closed job.

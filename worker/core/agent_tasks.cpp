@@ -28,6 +28,13 @@ bool answers(const protocol::ChunkResult& result, const Attempt& attempt) {
 
 }  // namespace
 
+std::string Agent::State::likely_causes() const {
+  return " Likely causes: it was linked without achilles, so that its main ran; its static "
+         "initialisation failed; a library or file that it needs is not on this machine; or it was "
+         "compiled for another processor (-march=native). Run it by hand on host " +
+         options.host + " to see.";
+}
+
 std::string Agent::State::program_name(const Program& program) const {
   // An embedded Pool has one program, its own, and takes no time to hash it.
   if (program.id == protocol::ProgramId{}) return "this program";
@@ -167,7 +174,7 @@ void Agent::State::on_results(Turn& turn, Task& task, protocol::Results& results
 
 void Agent::State::confused(Turn& turn, Task& task, const std::string& what) {
   end_task(turn, task, true);
-  early_death(turn, *task.program, what + " and was killed.");
+  early_death(turn, *task.program, what + " and was killed.", likely_causes());
 }
 
 // ---- how task processes end -----------------------------------------------------------------
@@ -210,7 +217,8 @@ void Agent::State::on_task_exited(Turn& turn, const TaskExited& exited) {
   if (!on_purpose && !ran && !has_worked && (was_starting || had_work)) {
     early_death(turn, program,
                 std::string("ended before it ") + (was_starting ? "was ready" : "began a chunk") +
-                    " (" + exited.how + ")." + with_stderr(exited.stderr_tail));
+                    " (" + exited.how + ")." + with_stderr(exited.stderr_tail),
+                likely_causes());
   } else if (!on_purpose && !ran) {
     note(turn, Note::Level::kInfo,
          std::string(had_work ? "A" : "An idle") + " task process of " + program_name(program) +
@@ -226,7 +234,9 @@ void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& 
   const bool on_purpose = task->stage == Task::Stage::kEnding;
   requeue_given(turn, *task);
   tasks.erase(*task);
-  if (!on_purpose) early_death(turn, program, "could not be started: " + failed.reason);
+  if (!on_purpose) {
+    early_death(turn, program, "could not be started: " + failed.reason + ".", {});
+  }
   programs.forget_if_unused(program);
 }
 
@@ -240,7 +250,8 @@ void Agent::State::on_task_due(Turn& turn, Task& task) {
   const bool was_starting = task.stage == Task::Stage::kStarting;
   end_task(turn, task, true);
   if (was_starting) {
-    early_death(turn, *task.program, "said nothing for 10 s after its start and was killed.");
+    early_death(turn, *task.program, "said nothing for 10 s after its start and was killed.",
+                likely_causes());
   }
 }
 
@@ -253,7 +264,8 @@ void Agent::State::end_task(Turn& turn, Task& task, bool kill) {
   turn.out.push_back(EndTask{task.id, kill});
 }
 
-void Agent::State::early_death(Turn& turn, Program& program, const std::string& what) {
+void Agent::State::early_death(Turn& turn, Program& program, const std::string& what,
+                               const std::string& advice) {
   if (program.stage == Program::Stage::kRefused) return;
   ++program.early_deaths;
   if (program.early_deaths < kEarlyDeathsMax) {
@@ -264,11 +276,7 @@ void Agent::State::early_death(Turn& turn, Program& program, const std::string& 
   refuse(turn, program,
          "Worker " + options.name + " gave " + program_name(program) + " up after " +
              std::to_string(kEarlyDeathsMax) + " task processes in a row, of which the last " +
-             what +
-             " Likely causes: it was linked without achilles, so that its main ran; its static "
-             "initialisation failed; a library or file that it needs is not on this machine; or "
-             "it was compiled for another processor (-march=native). Run it by hand on host " +
-             options.host + " to see.");
+             what + advice);
 }
 
 void Agent::State::requeue_given(Turn& turn, Task& task) {
