@@ -16,6 +16,9 @@ struct TaskPage {
   // Written by the host.
   std::atomic<std::uint64_t> running_attempt;  ///< 0 between chunks.
   std::atomic<std::uint64_t> running_item;
+  /// The attempt begun last; 0 when all results are written. A function may ruin the process and
+  /// return.
+  std::atomic<std::uint64_t> begun_attempt;
   // Written by the worker: the job to skip. Use the two functions below: they never see half a job.
   std::atomic<std::uint64_t> skip_job_number;
   std::atomic<std::uint64_t> skip_job_client;

@@ -391,7 +391,10 @@ std::optional<TaskExited> TaskProcess::try_reap() {
   exited.pid = static_cast<std::uint32_t>(state.pid);
   if (const auto attempt = state.page->running_attempt.load(std::memory_order_acquire)) {
     exited.running_attempt = protocol::AttemptId{attempt};
-    exited.running_item = state.page->running_item.load(std::memory_order_relaxed);
+  }
+  exited.running_item = state.page->running_item.load(std::memory_order_relaxed);
+  if (const auto attempt = state.page->begun_attempt.load(std::memory_order_acquire)) {
+    exited.begun_attempt = protocol::AttemptId{attempt};
   }
   if (!failure().empty()) exited.how = failure() + "; " + exited.how;
   exited.stderr_tail = std::move(state.stderr_tail);

@@ -1,4 +1,6 @@
 // Task processes that die: their job goes on, and each result comes exactly once.
+#include <unistd.h>
+
 #include <achilles/pool.hpp>
 #include <algorithm>
 #include <csignal>
@@ -91,6 +93,29 @@ TEST_CASE("an item on which the task process dies fails alone") {
   CHECK_THROWS_AS(pool.map(work, inputs), TaskCrashed);
   CHECK_THROWS_AS(pool.with({.crash_limit = 1}).apply(work, kDeadly), TaskCrashed);
   CHECK(pool.apply(work, 5) == 5);
+}
+
+TEST_CASE("an item that ruins its process, and returns, fails alone") {
+  // The results that it takes along must not pass for those of a program that cannot run.
+  const auto cut_off = [](int x) {
+    if (x == kDeadly) close_range(3, ~0U, 0);
+    return x;
+  };
+  const auto pool = Pool::local(2);
+  for (int i = 0; i < 3; ++i) {
+    int crashes = 0;
+    auto results = pool.imap(cut_off, std::views::iota(0, 2 * kDeadly), {.chunksize = 1});
+    for (auto at = results.begin(); at != results.end(); ++at) {
+      try {
+        if (*at != static_cast<int>(at.index())) FAIL("wrong at " << at.index());
+      } catch (const TaskCrashed& crash) {
+        CHECK(crash.index() == kDeadly);
+        CHECK(crash.attempts() == 3);
+        ++crashes;
+      }
+    }
+    CHECK(crashes == 1);
+  }
 }
 
 TEST_CASE("an item that kills its task process once is worked on again") {

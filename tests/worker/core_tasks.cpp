@@ -62,6 +62,41 @@ TEST_CASE("task dies mid-chunk: the guilty item is named and the rest is queued 
   CHECK(h.given(b) == Numbers{4, 5});
 }
 
+TEST_CASE("a task that dies with results unwritten: each of their chunks gets a task for itself") {
+  Harness h;
+  const TaskId a = warm_task(h);
+  h.assign({assignment(1, 2), assignment(1, 3), assignment(1, 4)});
+  CHECK(h.given(a) == Numbers{2, 3, 4});
+  auto ruined = exited(a);
+  ruined.begun_attempt = protocol::AttemptId{3};  // 2 or 3 did it, 4 was not begun.
+  ruined.running_item = 3000;
+  h.feed(ruined);
+  h.noted("before it had written its results: signal 9");
+  h.settle();
+  const TaskId b = h.started();
+  h.ready(b);
+  h.told<protocol::OpenJob>(b);
+  CHECK(h.given(b) == Numbers{2});
+  h.answer(b, {result_of(assignment(1, 2), 1000)});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{2});
+  CHECK(h.given(b) == Numbers{3});
+  ruined = exited(b);
+  ruined.begun_attempt = protocol::AttemptId{3};
+  ruined.running_item = 3000;
+  h.feed(ruined);
+  h.noted("item 3000");
+  CHECK(h.sent<protocol::Crashed>().item == 3000);
+  h.settle();
+  const TaskId c = h.started();
+  h.ready(c);
+  h.told<protocol::OpenJob>(c);
+  CHECK(h.given(c) == Numbers{4});
+  h.answer(c, {result_of(assignment(1, 4), 1000)});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{4});
+}
+
 TEST_CASE("a death in an embedded Pool speaks of this program, which has no hash") {
   Harness h;
   h.in_session();

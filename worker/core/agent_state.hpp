@@ -108,6 +108,10 @@ struct Agent::State {
   void on_results(Turn& turn, Task& task, protocol::Results& results);
   /// REQUIRES: the attempt is nowhere, and finished. It is sent at settle, and kept until accepted.
   void deliver(Attempt& attempt);
+  /// Nothing when it is not there, or not any more.
+  Attempt* find_given(const Task& task, std::optional<protocol::AttemptId> id);
+  /// The attempt that a dead task process died of, if that is known.
+  Attempt* find_guilty(Turn& turn, Task& task, const TaskExited& exited);
   void on_task_exited(Turn& turn, const TaskExited& exited);
   void on_task_failed_to_start(Turn& turn, const TaskFailedToStart& failed);
   void on_task_due(Turn& turn, Task& task);

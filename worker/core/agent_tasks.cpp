@@ -179,6 +179,32 @@ void Agent::State::confused(Turn& turn, Task& task, const std::string& what) {
 
 // ---- how task processes end -----------------------------------------------------------------
 
+Attempt* Agent::State::find_given(const Task& task, std::optional<protocol::AttemptId> id) {
+  Attempt* attempt = id ? attempts.find(*id) : nullptr;
+  const bool is_there =
+      attempt != nullptr && attempt->place == Attempt::Place::kGiven && attempt->task == &task;
+  return is_there ? attempt : nullptr;
+}
+
+Attempt* Agent::State::find_guilty(Turn& turn, Task& task, const TaskExited& exited) {
+  if (Attempt* running = find_given(task, exited.running_attempt)) return running;
+  const Attempt* begun = find_given(task, exited.begun_attempt);
+  if (begun == nullptr) return nullptr;
+  // A function may ruin its process and return. Of several whose results are not out it may have
+  // been any: next time each of them gets a process for itself.
+  Attempt* each = task.given.front();
+  Attempt* guilty = each == begun ? each : nullptr;
+  for (; each != begun; each = PlaceChain::after(*each)) each->alone = true;
+  each->alone = true;
+  if (guilty == nullptr) {
+    note(turn, Note::Level::kWarning,
+         "A task process of " + program_name(*task.program) + " (pid " +
+             std::to_string(exited.pid) + ") ended before it had written its results: " +
+             exited.how + ". Their chunks begin anew, each by itself.");
+  }
+  return guilty;
+}
+
 void Agent::State::on_task_exited(Turn& turn, const TaskExited& exited) {
   Task* task = tasks.find(exited.task);
   if (task == nullptr) return;
@@ -187,10 +213,10 @@ void Agent::State::on_task_exited(Turn& turn, const TaskExited& exited) {
   const bool was_starting = task->stage == Task::Stage::kStarting;
   const bool had_work = task->given.size() > task->abandoned_count;
   const bool has_worked = task->has_worked;
-  Attempt* running = exited.running_attempt ? attempts.find(*exited.running_attempt) : nullptr;
-  if (running != nullptr && running->task != task) running = nullptr;
-  const bool ran = running != nullptr;
-  if (ran && !on_purpose && !running->abandoned()) {
+  const bool ran = find_given(*task, exited.running_attempt) != nullptr ||
+                   find_given(*task, exited.begun_attempt) != nullptr;
+  Attempt* running = on_purpose ? nullptr : find_guilty(turn, *task, exited);
+  if (running != nullptr && !running->abandoned()) {
     protocol::Crashed crashed;
     crashed.attempt = running->id();
     // The page is the task process's own to write: a wild write there must not name a foreign item.

@@ -87,7 +87,9 @@ void Agent::State::give_to_lanes(Turn& turn, Program& program) {
     if (attempt == nullptr) return;
     std::pop_heap(lanes.begin(), lanes.end(), done_later);
     Task& task = *lanes.back();
-    attempt->expected_ns = attempt->job->expected_ns(attempt->items);
+    // A chunk of unknown pace is given alone.
+    attempt->expected_ns =
+        attempt->alone ? std::nullopt : attempt->job->expected_ns(attempt->items);
     const bool needs_slot = task.given.empty();
     if ((needs_slot && free_slots() == 0) || !fits(task, *attempt, attempt->expected_ns)) {
       lanes.pop_back();

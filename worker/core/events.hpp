@@ -39,6 +39,8 @@ struct TaskExited {
   std::string how;  ///< "signal 9 (Killed)", "exit status 3".
   std::string stderr_tail;
   std::uint32_t pid = 0;
+  /// The one it began last, when not all its results were written.
+  std::optional<protocol::AttemptId> begun_attempt = {};
 };
 /// The program could not be started as a task process at all; one sentence says why.
 struct TaskFailedToStart {

@@ -118,6 +118,7 @@ class Host {
     }
     for (;;) {
       if (!flush()) return leave(0);
+      page_.begun_attempt.store(0, std::memory_order_release);
       std::fflush(nullptr);  // A process that is killed later must not take its output along.
       std::deque<protocol::Message> arrived;
       const auto io =
@@ -172,6 +173,7 @@ class Host {
     }
     const auto started = Clock::now();
     page_.running_item.store(assignment.chunk.first, std::memory_order_relaxed);
+    page_.begun_attempt.store(assignment.attempt.value, std::memory_order_relaxed);
     page_.running_attempt.store(assignment.attempt.value, std::memory_order_release);
     protocol::ChunkResult result = call(assignment, job->second);
     page_.running_attempt.store(0, std::memory_order_release);
