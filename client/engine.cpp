@@ -109,6 +109,7 @@ JobId Engine::open_job(const JobRequest& request, std::shared_ptr<OpenChunk> ope
   opened.spec.context = protocol::Bytes::copy(request.context);
   opened.spec.label = label;
   opened.spec.crash_limit = request.options.crash_limit;
+  opened.spec.second_attempts = request.options.second_attempts;
   opened.ordered = request.ordered;
   opened.chunksize = request.options.chunksize;
   opened.item_count = request.item_count;

@@ -473,6 +473,8 @@ std::string_view name_of(MessageType type) {
       return "HOLDING";
     case MessageType::kRevoke:
       return "REVOKE";
+    case MessageType::kRecall:
+      return "RECALL";
     case MessageType::kNeedProgram:
       return "NEED_PROGRAM";
     case MessageType::kProgramPart:

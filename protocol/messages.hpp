@@ -46,6 +46,7 @@ enum class MessageType : std::uint8_t {
   kProgramRefused = 39,
   kHolding = 40,
   kRevoke = 41,
+  kRecall = 42,
   kNeedProgram = 48,
   kProgramPart = 49,
   kTaskReady = 64,
@@ -215,6 +216,8 @@ struct OpenJob {
   /// From a client that goes on in a new session: so many chunks, the first of its SUBMITs, it has
   /// submitted before, and workers may hold them. 0 in all other cases.
   std::uint64_t resubmits = 0;
+  /// A chunk that takes far longer than others may be executed a second time elsewhere.
+  bool second_attempts = true;
   bool operator==(const OpenJob&) const = default;
   template <class Self, class Visit>
   static void fields(Self& m, Visit&& visit) {
@@ -226,6 +229,7 @@ struct OpenJob {
     visit("crash_limit", m.crash_limit);
     visit("max_payload_bytes", m.max_payload_bytes);
     visit("resubmits", m.resubmits);
+    visit("second_attempts", m.second_attempts);
   }
 };
 
@@ -535,6 +539,17 @@ struct Revoke {
   }
 };
 
+/// Broker → worker: slots are idle elsewhere. Return those of the attempts that were not begun.
+struct Recall {
+  static constexpr MessageType kType = MessageType::kRecall;
+  std::vector<AttemptId> attempts;
+  bool operator==(const Recall&) const = default;
+  template <class Self, class Visit>
+  static void fields(Self& m, Visit&& visit) {
+    visit("attempts", m.attempts);
+  }
+};
+
 // ---- programs: worker → broker → client asks, the parts come back ---------------------------
 
 struct NeedProgram {
@@ -692,7 +707,7 @@ using Message =
     std::variant<Hello, Welcome, Rejected, Heartbeat, Bye, Part, PartsTaken, PartsDropped, OpenJob,
                  CloseJob, JobWindow, Submit, ResultCredit, JobFailed, KeepJobs, Accepted,
                  WorkerState, Assign, Grant, Results, ResultReady, Crashed, Returned,
-                 ProgramRefused, Holding, Revoke, NeedProgram, ProgramPart, TaskReady,
+                 ProgramRefused, Holding, Revoke, Recall, NeedProgram, ProgramPart, TaskReady,
                  StatusRequest, StatusReply, WhyRequest, WhyReply>;
 
 }  // namespace achilles::protocol

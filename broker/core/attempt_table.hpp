@@ -6,8 +6,8 @@
 // had been.
 //
 // Invariants (checked across the tables by Scheduler::check_invariants):
-//  1. An attempt is in here, in its worker's `attempts` and in its job's `assigned` or, once its
-//     result is on its way to the client, `delivered`; or in none.
+//  1. An attempt is in here, in its worker's `attempts` and in its job's `assigned`, or in its
+//     `seconds`, or, once its result is on its way to the client, in `delivered`; or in none.
 //  2. The broker has no inputs of unsubmitted and of delivered attempts.
 #pragma once
 
@@ -31,6 +31,8 @@ struct Attempt {
   bool announced = false;            ///< It is done; its result waits at the worker.
   bool delivered = false;            ///< Its result was sent to the client, which has to accept it.
   bool unsubmitted = false;          ///< The client has not submitted its chunk in this session.
+  bool second = false;               ///< Another attempt at the chunk is the first.
+  bool recalled = false;             ///< Its worker was asked to return it if it is not begun.
   std::uint64_t announced_bytes = 0;
 
   std::uint64_t count() const { return chunk.items.count(); }

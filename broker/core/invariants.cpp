@@ -39,7 +39,7 @@ void Scheduler::State::check_invariants() const {
   require(jobs_of_clients == jobs.all().size(), "a job belongs to no client");
   for (const auto& [id, job] : jobs.all()) {
     check_job(job);
-    attempts_of_jobs += job.assigned.size() + job.delivered.size();
+    attempts_of_jobs += job.assigned.size() + job.seconds.size() + job.delivered.size();
     require(job.known || !job.opened, "an open job is not known");
     require(job.withheld == withheld.contains(id), "a job is withheld by half");
     if (!job.known) continue;
@@ -105,6 +105,7 @@ void Scheduler::State::check_job(const Job& job) const {
   require(sums.unsubmitted_attempts == job.unsubmitted_attempts,
           "job.unsubmitted_attempts is not their number");
   require(job.opened || job.queued.empty(), "a chunk of a job is queued that is not open");
+  for (const auto& [first, id] : job.seconds) check_second(job, first, id);
   for (const auto id : job.delivered) {
     const Attempt* attempt = attempts.find(id);
     require(attempt != nullptr && attempt->delivered && attempt->job == job.id(),
@@ -118,6 +119,22 @@ void Scheduler::State::check_job(const Job& job) const {
                                 return at != job.assigned.end() && at->second == entry.second;
                               }),
           "job.waiting names an attempt that is gone");
+}
+
+void Scheduler::State::check_second(const Job& job, protocol::ItemIndex at,
+                                    protocol::AttemptId id) const {
+  const Attempt* second = attempts.find(id);
+  require(
+      second != nullptr && second->second && second->job == job.id() && second->chunk.first == at,
+      "a second attempt is misfiled");
+  const auto entry = job.assigned.find(at);
+  require(entry != job.assigned.end(), "there is a second attempt without a first");
+  const Attempt& first = *attempts.find(entry->second);
+  require(!first.second && first.count() == second->count() && first.worker != second->worker,
+          "two attempts at a chunk do not belong together");
+  require(first.at_work() && !first.unsubmitted && second->at_work() && !second->granted &&
+              second->reserved_bytes == 0,
+          "of two attempts at a chunk one is done, or the second has credit");
 }
 
 }  // namespace achilles::broker

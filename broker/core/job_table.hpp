@@ -9,7 +9,9 @@
 //  1. Chunks in `queued` and `assigned` are keyed by their first item and never overlap.
 //  2. `waiting` holds exactly the submitted attempts that are announced and not granted.
 //  3. Unsubmitted attempts are there only while the job is not open, or while `resubmits_left`.
-//  4. The sums (`queued_bytes`, `reserved_bytes`, …) equal those of the chunks and attempts.
+//  4. Each of `seconds` is at work elsewhere at the very chunk of a submitted attempt in `assigned`
+//     that is at work too. It has no part in the sums, nor has it credit.
+//  5. The sums (`queued_bytes`, `reserved_bytes`, …) equal those of the chunks and attempts.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +65,7 @@ struct Job {
   std::map<protocol::ItemIndex, protocol::Chunk> queued;
   std::map<protocol::ItemIndex, protocol::AttemptId> assigned;
   std::map<protocol::ItemIndex, protocol::AttemptId> waiting;
+  std::map<protocol::ItemIndex, protocol::AttemptId> seconds;
   std::set<protocol::AttemptId> delivered;  ///< Their results are to be accepted by the client.
   std::set<protocol::WorkerId> workers;     ///< Those that were told of the job.
   std::map<protocol::ItemIndex, Deaths> deaths;

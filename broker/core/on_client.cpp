@@ -200,6 +200,7 @@ void Scheduler::State::close_job(Job& job) {
   withheld.erase(id);
   // The workers drop what they have of it without a word, so its accounts are settled now; what
   // still arrives is news of unknown attempts.
+  while (!job.seconds.empty()) release(job.seconds.begin()->second);
   while (!job.assigned.empty()) release(job.assigned.begin()->second);
   while (!job.delivered.empty()) release(*job.delivered.begin());
   for (const auto worker_id : job.workers) {

@@ -69,25 +69,34 @@ Attempt Scheduler::State::release(AttemptId id) {
   Job& job = *jobs.find(attempt.job);
   if (attempt.delivered) {
     job.delivered.erase(id);
-    return attempt;
+  } else if (attempt.second) {
+    job.seconds.erase(attempt.chunk.first);
+  } else {
+    detach(job, attempt);
+    touch(job);
   }
-  detach(job, attempt);
-  touch(job);
   return attempt;
 }
 
-void Scheduler::State::requeue(AttemptId id) {
+void Scheduler::State::requeue(AttemptId id, bool recalled) {
   Attempt attempt = release(id);
   if (attempt.delivered || attempt.unsubmitted) return;  // Its client has the inputs.
+  if (attempt.second) return;                            // The first one goes on.
   Job& job = *jobs.find(attempt.job);
+  const auto second = job.seconds.find(attempt.chunk.first);
+  if (second != job.seconds.end() && !mutant(Mutant::kSecondForgotten)) {
+    return take_first_place(job, second->second);
+  }
   story.tell(last_call, job.id(),
              "the chunk from item " + std::to_string(attempt.chunk.first) +
-                 " on is queued again: its worker does not have it any more");
+                 " on is queued again: its worker " +
+                 (recalled ? "had not begun it" : "does not have it any more"));
   job.enqueue(std::move(attempt.chunk));
-  ++job.requeued_chunks;
+  if (!recalled) ++job.requeued_chunks;
 }
 
 void Scheduler::State::announce(Job& job, AttemptId id, Attempt& attempt, std::uint64_t cost) {
+  settle_race(job, id, attempt);
   Worker& worker = *workers.find(attempt.worker);
   attempt.announced_bytes = cost;
   workers.announce(worker, attempt);
@@ -107,6 +116,7 @@ void Scheduler::State::announce(Job& job, AttemptId id, Attempt& attempt, std::u
 
 void Scheduler::State::deliver(Job& job, AttemptId id, Attempt& attempt,
                                protocol::ChunkResult&& result) {
+  settle_race(job, id, attempt);
   Worker& worker = *workers.find(attempt.worker);
   workers.deliver(worker, attempt);
   detach(job, attempt);
@@ -217,6 +227,7 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
     return;
   }
   note_crash(worker, jobs.find(attempt->job)->open.program);
+  if (!attempt->second) drop_second(*jobs.find(attempt->job), first);
   const Attempt died = release(crashed.attempt);
   const protocol::Chunk& chunk = died.chunk;
   Job& job = *jobs.find(died.job);
@@ -234,9 +245,9 @@ void Scheduler::State::on_crashed(Peer& peer, protocol::Crashed&& crashed) {
   story.tell(
       last_call, job.id(),
       "a task process died on item " + std::to_string(crashed.item) + ": " + deaths.told.back());
-  if (died.unsubmitted) {
-    // The client has the inputs, and submits them again. The death that decides is one that it can
-    // be told of at once.
+  if (died.unsubmitted || died.second) {
+    // The client has the inputs, and submits them again; or the first attempt goes on. The death
+    // that decides is one that the client can be told of at once.
     if (deaths.count + 1 < job.crash_limit()) ++deaths.count;
     return;
   }
@@ -291,7 +302,7 @@ void Scheduler::State::on_returned(Peer& peer, const protocol::Returned& returne
   for (const AttemptId id : returned.attempts) {
     const Attempt* attempt = attempt_of(worker, id);
     if (attempt == nullptr || !attempt->at_work()) continue;
-    mutant(Mutant::kReturnedChunksForgotten) ? void(release(id)) : requeue(id);
+    mutant(Mutant::kReturnedChunksForgotten) ? void(release(id)) : requeue(id, attempt->recalled);
   }
 }
 

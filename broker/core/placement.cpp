@@ -29,6 +29,7 @@ void Scheduler::State::settle() {
     }
   }
   place_chunks();
+  arm_look();
   flush_workers();
   flush_clients();
 }
@@ -143,28 +144,36 @@ void Scheduler::State::assign(Job& job, Worker& worker, bool grant_it) {
   protocol::Chunk chunk = job.take_queued(job.next_queued().chunk->first);
   const std::uint64_t count = chunk.items.count();
   const std::uint64_t allowance = job.allowance_bytes(count);
-  const AttemptId id = attempts.add({.job = job.id(),
-                                     .worker = worker.id,
-                                     .chunk = chunk,
-                                     .session = worker.session,
-                                     .reserved_bytes = allowance,
-                                     .assigned = last_call,
-                                     .estimated_ns = job.estimate_ns(count)});
-  const Attempt& attempt = *attempts.find(id);
-  job.assigned.emplace(chunk.first, id);
-  job.assigned_bytes += attempt.bytes();
+  const protocol::ItemIndex first = chunk.first;
+  job.assigned_bytes += chunk.items.bytes();
   job.assigned_items += count;
   job.reserved_bytes += allowance;
-  workers.take(worker, id, attempt);
-  workers.relist(worker);
-  touch(worker);
+  const AttemptId id = hand_out(job, worker,
+                                {.job = job.id(),
+                                 .worker = worker.id,
+                                 .chunk = std::move(chunk),
+                                 .session = worker.session,
+                                 .reserved_bytes = allowance,
+                                 .assigned = last_call,
+                                 .estimated_ns = job.estimate_ns(count)});
+  job.assigned.emplace(first, id);
+  const bool held_back = worker.held_bytes > 0 && job.granted_attempts == 0;
+  if (grant_it || (held_back && job.delivered_bytes < job.credit_total)) grant(job, id);
+}
+
+AttemptId Scheduler::State::hand_out(Job& job, Worker& worker, Attempt attempt) {
   if (worker.jobs.insert(job.id()).second) {
     job.workers.insert(worker.id);
     send(worker.peer, job.open);
   }
+  const std::uint64_t allowance = attempt.reserved_bytes;
+  protocol::Chunk chunk = attempt.chunk;
+  const AttemptId id = attempts.add(std::move(attempt));
+  workers.take(worker, id, *attempts.find(id));
+  workers.relist(worker);
+  touch(worker);
   worker.outbox.push_back({job.id(), id, allowance, std::move(chunk)});
-  const bool held_back = worker.held_bytes > 0 && job.granted_attempts == 0;
-  if (grant_it || (held_back && job.delivered_bytes < job.credit_total)) grant(job, id);
+  return id;
 }
 
 void Scheduler::State::flush_workers() {
@@ -194,6 +203,9 @@ void Scheduler::State::flush(Worker& worker) {
   }
   if (!worker.revoked.empty()) {
     send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
+  }
+  if (!worker.recalled.empty()) {
+    send(worker.peer, protocol::Recall{std::exchange(worker.recalled, {})});
   }
 }
 

@@ -44,6 +44,7 @@ void Scheduler::State::await(Worker& worker) {
   worker.grants.clear();
   worker.accepted.clear();
   worker.revoked.clear();
+  worker.recalled.clear();
   worker.refused.clear();
   for (const JobId id : std::exchange(worker.jobs, {})) jobs.find(id)->workers.erase(worker.id);
   programs.forget(worker.id);
@@ -103,6 +104,7 @@ void Scheduler::State::claim(Worker& worker, const protocol::HeldAttempt& held) 
     const Attempt& running = *attempts.find(other->second);
     if (running.at_work() && running.count() == held.count) {
       Chunk chunk = running.chunk;
+      drop_second(*job, held.first);
       revoke(*workers.find(running.worker), other->second);
       return add_claim(worker, *job, held, std::move(chunk), false);
     }
@@ -112,6 +114,7 @@ void Scheduler::State::claim(Worker& worker, const protocol::HeldAttempt& held) 
 
 void Scheduler::State::confirm(Worker& worker, AttemptId id, Attempt& attempt, std::uint64_t cost) {
   attempt.session = worker.session;
+  attempt.recalled = false;
   Job& job = *jobs.find(attempt.job);
   if (worker.jobs.insert(job.id()).second) job.workers.insert(worker.id);
   if (attempt.delivered) return;  // That it was accepted, or lost, is still to be heard.
@@ -207,6 +210,7 @@ void Scheduler::State::suspend(Job& job) {
   job.resubmits_left = 0;
   ready.remove(job.id());
   job.clear_queued();
+  while (!job.seconds.empty()) drop_second(job, job.seconds.begin()->first);
   for (const auto& [first, id] : job.assigned) {
     if (!attempts.find(id)->unsubmitted) unsubmit(job, id);
   }

@@ -102,6 +102,7 @@ void Scheduler::expire(TimePoint now, Commands& out) {
   while (const auto client = state_->clients.due(now)) state_->end_client(*client);
   while (Worker* worker = state_->workers.release_from_quarantine(now)) state_->touch(*worker);
   if (state_->recovery_due() <= now) state_->stop_withholding();
+  if (state_->look_due && *state_->look_due <= now) state_->look_for_stragglers();
   if (state_->refusals_due && *state_->refusals_due <= now) {
     state_->refusals_due.reset();
     std::vector<protocol::ProgramId> programs;
@@ -119,6 +120,7 @@ std::optional<TimePoint> Scheduler::next_deadline() const {
     if (due) next = std::min(next.value_or(*due), *due);
   };
   consider(state_->refusals_due);
+  consider(state_->look_due);
   consider(state_->clients.next_due());
   consider(state_->workers.next_release());
   if (!state_->withheld.empty()) consider(state_->recovery_due());

@@ -2,7 +2,7 @@
 //
 // Files: scheduler.cpp (entrances, sessions, liveness), on_client.cpp and on_worker.cpp (one
 // handler a message), recovery.cpp (what goes on across sessions), placement.cpp (settle: who gets
-// what), status.cpp (what observers ask), invariants.cpp.
+// what), stragglers.cpp (what takes too long), status.cpp (what observers ask), invariants.cpp.
 //
 // Handlers change tables and `touch` what settle must look at again; they hand out no chunk.
 // Whatever a peer sends, a handler answers with REJECTED at worst: nothing throws but a lost
@@ -64,6 +64,9 @@ struct Scheduler::State {
   /// When programs that every worker refuses are looked for again: a worker that could run them
   /// left, and may come back.
   std::optional<protocol::TimePoint> refusals_due;
+  /// When to look for stragglers; nothing while there can be none.
+  std::optional<protocol::TimePoint> look_due;
+  std::uint64_t second_attempts = 0;  ///< So far.
 
   // ---- scheduler.cpp: entrances, sessions, liveness
   protocol::TimePoint enter(protocol::TimePoint now, Commands& commands);
@@ -190,7 +193,7 @@ struct Scheduler::State {
   Attempt release(protocol::AttemptId id);
   /// Its worker does not have it any more. If its items are still to be run, they go back to the
   /// queue: a lower index goes first, so they are at the front of what is left.
-  void requeue(protocol::AttemptId id);
+  void requeue(protocol::AttemptId id, bool recalled = false);
   /// The result is at its worker, which keeps it until it is granted.
   void announce(Job& job, protocol::AttemptId id, Attempt& attempt, std::uint64_t cost);
   /// The attempt's result goes to the client. It is kept in mind until it is accepted.
@@ -213,13 +216,37 @@ struct Scheduler::State {
   /// The worker with room for the job's next chunk; an item that died goes elsewhere if it can.
   Worker* worker_for(const Job& job, const Job::Next& next);
   void assign(Job& job, Worker& worker, bool grant_it);
+  /// Gives the worker an attempt with its chunk.
+  protocol::AttemptId hand_out(Job& job, Worker& worker, Attempt attempt);
   void flush_workers();
   void flush(Worker& worker);
   void flush_clients();
 
+  // ---- stragglers.cpp
+  /// Slots are idle while there are attempts at other workers.
+  bool may_have_stragglers() const;
+  void arm_look();
+  protocol::Duration look_pause() const;
+  void look_for_stragglers();
+  /// Both take from `idle` what they use of the idle slots, and say when to look `next`.
+  void recall_waiting(std::uint64_t& idle, protocol::TimePoint& next);
+  void begin_second_attempts(std::uint64_t idle, protocol::TimePoint& next);
+  /// From when on the attempt takes too long; nothing when it gets no second one.
+  std::optional<protocol::TimePoint> straggles_at(const Job& job, const Attempt& attempt) const;
+  /// False: there is no worker for it.
+  bool begin_second_attempt(protocol::AttemptId first);
+  /// The chunk from `first` on has its result, or is cut: a second attempt at it is over.
+  void drop_second(Job& job, protocol::ItemIndex first);
+  /// The attempt has a result: of two at its chunk it is the one that counts.
+  void settle_race(Job& job, protocol::AttemptId id, const Attempt& attempt);
+  void let_second_win(Job& job, protocol::AttemptId id);
+  /// REQUIRES: the first attempt at its chunk has been released.
+  void take_first_place(Job& job, protocol::AttemptId id);
+
   // ---- invariants.cpp
   void check_invariants() const;
   void check_job(const Job& job) const;
+  void check_second(const Job& job, protocol::ItemIndex at, protocol::AttemptId id) const;
 };
 
 }  // namespace achilles::broker

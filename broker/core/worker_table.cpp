@@ -135,6 +135,25 @@ Worker* WorkerTable::best_for(const ProgramId& program, const std::vector<Worker
   return nullptr;
 }
 
+Worker* WorkerTable::idle_for(const ProgramId& program, WorkerId but_not) {
+  for (const auto& [load, id] : candidates_) {
+    if (load.slots_busy) return nullptr;
+    Worker* worker = find(id);
+    if (id != but_not && worker->held_bytes == 0 && worker->takes(program)) return worker;
+  }
+  return nullptr;
+}
+
+std::uint64_t WorkerTable::idle_slots() const {
+  std::uint64_t idle = 0;
+  for (const auto& [load, id] : candidates_) {
+    if (load.slots_busy) break;
+    const Worker& worker = *find(id);
+    if (worker.running < worker.slots) idle += worker.slots - worker.running;
+  }
+  return idle;
+}
+
 Worker* WorkerTable::best_holding(const ProgramId& program) {
   Worker* best = nullptr;
   for (const WorkerId id : holding_) {

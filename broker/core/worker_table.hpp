@@ -78,7 +78,8 @@ struct Worker {
   std::vector<protocol::Assignment> outbox;   ///< settle sends it as one ASSIGN.
   std::vector<protocol::AttemptId> grants;    ///< settle sends them after it,
   std::vector<protocol::AttemptId> accepted;  ///< and these,
-  std::vector<protocol::AttemptId> revoked;   ///< and these.
+  std::vector<protocol::AttemptId> revoked;   ///< and these,
+  std::vector<protocol::AttemptId> recalled;  ///< and these.
   bool touched = false;
   bool listed = false;  ///< Among the candidates, under `load`.
   Load load;
@@ -91,7 +92,8 @@ struct Worker {
     return active() && (refused.empty() || !refused.contains(program));
   }
   bool has_news() const {
-    return !outbox.empty() || !grants.empty() || !accepted.empty() || !revoked.empty();
+    return !outbox.empty() || !grants.empty() || !accepted.empty() || !revoked.empty() ||
+           !recalled.empty();
   }
   bool has_room() const;
   Load load_now() const;
@@ -123,6 +125,10 @@ class WorkerTable {
                    const std::vector<protocol::WorkerId>& but_not = {});
   /// The least loaded of those that hold results back, whether it has room or not.
   Worker* best_holding(const protocol::ProgramId& program);
+  /// The least loaded with an idle slot, but for `but_not` and those that hold results back.
+  Worker* idle_for(const protocol::ProgramId& program, protocol::WorkerId but_not);
+  bool any_idle() const { return !candidates_.empty() && !candidates_.begin()->first.slots_busy; }
+  std::uint64_t idle_slots() const;
   bool any_room() const { return !candidates_.empty(); }
   bool any_holding() const { return !holding_.empty(); }
 

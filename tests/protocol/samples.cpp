@@ -80,9 +80,10 @@ std::vector<Sample> golden() {
   add("parts_taken", PartsTaken{5'000'000'000});
   add("parts_dropped", PartsDropped{3});
   add("open_job",
-      OpenJob{kJob, program(), {0, 0x123456}, Bytes::copy("captured"), "square", 3, 1 << 20, 0});
+      OpenJob{
+          kJob, program(), {0, 0x123456}, Bytes::copy("captured"), "square", 3, 1 << 20, 0, true});
   add("open_job_external",
-      OpenJob{kJob, program(), {1, 5}, pattern(kInlineBytes + 1), "λ", 0, 0, 17});
+      OpenJob{kJob, program(), {1, 5}, pattern(kInlineBytes + 1), "λ", 0, 0, 17, false});
   add("close_job", CloseJob{kJob});
   add("job_window", JobWindow{kJob, 128, 8U << 20, 32});
   add("submit", Submit{kJob, {{0, uniform(3, 8)}, {3, ragged({0, 1, 300})}, {6, uniform(2, 0)}}});
@@ -106,6 +107,7 @@ std::vector<Sample> golden() {
   add("program_refused", ProgramRefused{program(), "needs GLIBCXX_3.4.31, has 3.4.30"});
   add("holding", Holding{{{kJob, {300}, 3, 4, 0}, {kJob, {301}, 7, 2, 5000}}, false});
   add("revoke", Revoke{{{300}, {301}}});
+  add("recall", Recall{{{300}, {301}}});
   add("need_program", NeedProgram{program(), 3 * kPartBytes});
   add("program_part", ProgramPart{program(), 10, 0, pattern(10)});
   add("task_ready", TaskReady{program(), 0x0123456789abcdef, 4711});

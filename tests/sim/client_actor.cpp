@@ -147,9 +147,11 @@ bool ClientActor::advance(Thread& thread) {
   } else if (session_->finished(loop.job)) {
     world_.demand(loop.taken == plan.items, "a job is finished without all its results");
     if (world_.was_calm()) {
-      world_.demand(std::ranges::all_of(loop.record->runs, [](auto runs) { return runs == 1; }) ||
+      const unsigned most = plan.second_attempts ? 2 : 1;
+      world_.demand(std::ranges::all_of(loop.record->runs,
+                                        [most](auto runs) { return runs >= 1 && runs <= most; }) ||
                         !loop.record->deaths.empty(),
-                    "an item was executed more than once although nothing is wrong");
+                    "an item was executed too often although nothing is wrong");
     }
     close(thread);
   } else {
@@ -179,6 +181,7 @@ void ClientActor::open(Thread& thread, const JobPlan& plan) {
   opened.spec.program.hash.fill(plan.program);
   opened.spec.context = p::Bytes::copy("context");
   opened.spec.crash_limit = plan.crash_limit;
+  opened.spec.second_attempts = plan.second_attempts;
   opened.ordered = plan.ordered;
   opened.chunksize = plan.chunksize;
   if (plan.known_size) opened.item_count = plan.items;

@@ -60,6 +60,36 @@ Plan many_sessions(std::uint64_t seed) {
   return plan;
 }
 
+/// Workers are away for so long that others get their chunks, and come back with them.
+Plan late_workers(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 12;
+  plan.faults_within = 5s;
+  std::string problem;
+  plan.fault_weights =
+      weights_from("stall-worker=3,hold-to-broker=3,hold=2,cut=2,restart-broker", problem).value();
+  return plan;
+}
+
+/// Items take so long that their chunks run twice, and workers are lost meanwhile.
+Plan lost_stragglers(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 6;
+  plan.faults_within = 6s;
+  std::string problem;
+  plan.fault_weights = weights_from("crash-worker,drain-worker", problem).value();
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.second_attempts = true;
+        job.slow_time = 8s;
+        job.slow_item = job.items / 2;
+      }
+    }
+  }
+  return plan;
+}
+
 struct Trial {
   Mutant mutant;
   std::string_view name;
@@ -80,11 +110,12 @@ constexpr std::array kMutants{
     Trial{Mutant::kClosedJobNotTold, "kClosedJobNotTold"},
     Trial{Mutant::kPartNotAskedAgain, "kPartNotAskedAgain", early_client_losses},
     Trial{Mutant::kBrokerJudgesAfterItsNap, "kBrokerJudgesAfterItsNap"},
-    Trial{Mutant::kUnwantedClaimsKept, "kUnwantedClaimsKept", many_sessions},
+    Trial{Mutant::kUnwantedClaimsKept, "kUnwantedClaimsKept", late_workers},
     Trial{Mutant::kMissingNotQueuedAgain, "kMissingNotQueuedAgain", many_sessions},
     Trial{Mutant::kUnsubmittedKept, "kUnsubmittedKept", many_sessions},
     Trial{Mutant::kKeepJobsIgnored, "kKeepJobsIgnored", many_sessions},
     Trial{Mutant::kAcceptedNotPassedOn, "kAcceptedNotPassedOn"},
+    Trial{Mutant::kSecondForgotten, "kSecondForgotten", lost_stragglers},
     Trial{Mutant::kReturnedNotTold, "kReturnedNotTold"},
     Trial{Mutant::kDeadTasksChunksLost, "kDeadTasksChunksLost"},
     Trial{Mutant::kFirstItemIsGuilty, "kFirstItemIsGuilty"},
@@ -150,4 +181,6 @@ TEST_CASE("the worlds that catch mutants are whole without them") {
   CHECK(caught(Mutant::kNone, early_client_losses, 50).empty());
   CHECK(caught(Mutant::kNone, early_leavers, 50).empty());
   CHECK(caught(Mutant::kNone, many_sessions, 50).empty());
+  CHECK(caught(Mutant::kNone, late_workers, 50).empty());
+  CHECK(caught(Mutant::kNone, lost_stragglers, 50).empty());
 }

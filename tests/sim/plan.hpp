@@ -28,6 +28,7 @@ struct JobPlan {
   bool known_size = true;
   std::uint64_t chunksize = 1;
   std::uint32_t crash_limit = 0;
+  bool second_attempts = true;
   std::uint64_t input_bytes = 8;
   std::uint64_t result_bytes = 8;
   std::uint64_t large_result_bytes = 0;

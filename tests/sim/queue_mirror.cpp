@@ -64,6 +64,7 @@ void QueueMirror::heard_crash(const protocol::Crashed& crashed, PeerId peer) {
   const Attempt attempt = at->second;
   attempts_.erase(at);
   if (unsure_) return;
+  if (attempt.is_second) return;
   Queue& queue = queues_.at(attempt.job);
   // Whether the guilty item comes again is not known here.
   if (crashed.item > attempt.first) queue.chunks.insert(attempt.first);
@@ -98,9 +99,12 @@ void QueueMirror::assigned(PeerId peer, const protocol::Assignment& assignment) 
   if (at == queues_.end()) return;
   Queue& queue = at->second;
   const protocol::Chunk& chunk = assignment.chunk;
+  const bool is_second = assignment.result_allowance == 0;
+  attempts_.emplace_hint(
+      attempts_.end(), assignment.attempt,
+      Attempt{assignment.job, peer, chunk.first, chunk.items.count(), {}, is_second});
+  if (is_second) return begin_second(assignment);
   queue.chunks.erase(chunk.first);
-  attempts_.emplace_hint(attempts_.end(), assignment.attempt,
-                         Attempt{assignment.job, peer, chunk.first, chunk.items.count()});
   if (queue.wanted && *queue.wanted >= chunk.first &&
       *queue.wanted - chunk.first < chunk.items.count()) {
     return;
@@ -136,8 +140,23 @@ std::uint64_t QueueMirror::chunks() const {
 void QueueMirror::requeue(AttemptId id, PeerId peer) {
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || at->second.worker != peer) return;
-  if (!unsure_) queues_.at(at->second.job).chunks.insert(at->second.first);
+  const Attempt attempt = at->second;
   attempts_.erase(at);
+  if (attempt.is_second) return;
+  const auto second = attempt.second ? attempts_.find(*attempt.second) : attempts_.end();
+  if (second != attempts_.end()) {
+    second->second.is_second = false;  // It takes the first one's place.
+  } else if (!unsure_) {
+    queues_.at(attempt.job).chunks.insert(attempt.first);
+  }
+}
+
+void QueueMirror::begin_second(const protocol::Assignment& assignment) {
+  for (auto& [id, attempt] : attempts_) {
+    const bool first = attempt.job == assignment.job && attempt.first == assignment.chunk.first &&
+                       id != assignment.attempt && !attempt.is_second;
+    if (first) attempt.second = assignment.attempt;
+  }
 }
 
 void QueueMirror::forget_job(JobId id) {

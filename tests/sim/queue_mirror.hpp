@@ -43,6 +43,8 @@ class QueueMirror {
     broker::PeerId worker;
     protocol::ItemIndex first = 0;
     std::uint64_t count = 0;
+    std::optional<protocol::AttemptId> second;  ///< At the same chunk.
+    bool is_second = false;
   };
 
   void heard_message(broker::PeerId peer, const protocol::Message& message);
@@ -50,6 +52,7 @@ class QueueMirror {
   void heard_crash(const protocol::Crashed& crashed, broker::PeerId peer);
   void assigned(broker::PeerId peer, const protocol::Assignment& assignment);
   void requeue(protocol::AttemptId id, broker::PeerId peer);
+  void begin_second(const protocol::Assignment& assignment);
   void forget_job(protocol::JobId id);
   void end_session(broker::PeerId peer);
 

@@ -11,6 +11,7 @@ TEST_CASE("ten restarts of the broker in one job: each item comes back once, and
     job.items = 2000;
     job.ordered = ordered;
     job.chunksize = 3;
+    job.second_attempts = false;
     job.item_time = 400ms;
     job.slow_time = 5s;
     job.large_result_bytes = 30'000;

@@ -24,6 +24,8 @@ Tally& Tally::operator+=(const Tally& other) {
   runs += other.runs;
   item_runs += other.item_runs;
   repeated_item_runs += other.repeated_item_runs;
+  second_attempts += other.second_attempts;
+  recalled_chunks += other.recalled_chunks;
   deaths += other.deaths;
   delivered_chunks += other.delivered_chunks;
   delivered_items += other.delivered_items;
@@ -45,6 +47,8 @@ std::string Tally::describe() const {
   text += line("item runs", item_runs,
                std::to_string(repeated_item_runs) + " of them again, " + std::to_string(deaths) +
                    " ended by a task process's death");
+  text += line("second attempts", second_attempts,
+               "at chunks; " + std::to_string(recalled_chunks) + " chunks were asked back");
   text += line("messages", messages, std::to_string(coded_messages) + " through the codec");
   text += line("steps", steps,
                std::to_string(checks) + " with all tables checked; " +

@@ -128,9 +128,20 @@ void WorkerActor::turn() {
 void WorkerActor::step(worker::Event event) {
   if (const auto* message = std::get_if<worker::BrokerMessage>(&event)) {
     if (const auto fault = ledger_.heard(message->message)) world_.fail(*fault);
+    count(message->message);
   }
   agent_->step(world_.now(), std::move(event), out_);
   carry_out(false);
+}
+
+void WorkerActor::count(const p::Message& message) {
+  if (const auto* assign = std::get_if<p::Assign>(&message)) {
+    for (const auto& assignment : assign->chunks) {
+      if (assignment.result_allowance == 0) ++world_.count().second_attempts;
+    }
+  } else if (const auto* recall = std::get_if<p::Recall>(&message)) {
+    world_.count().recalled_chunks += recall->attempts.size();
+  }
 }
 
 void WorkerActor::carry_out(bool judging) {

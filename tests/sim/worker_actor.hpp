@@ -84,6 +84,7 @@ class WorkerActor final : public Party {
   void plan_step(p::Duration delay, TaskStep::What what, worker::TaskId id);
   void news(worker::Event event);
   void step(worker::Event event);
+  void count(const p::Message& message);
   void carry_out(bool judging);
   void obey(worker::Command& command, bool judging);
   void leave();

@@ -235,6 +235,10 @@ class World {
       open_.erase(revoked);
       say(protocol::Revoke{{revoked}});
     }
+    if (chance(5) && !open_.empty()) {
+      say(protocol::Recall{
+          {std::next(open_.begin(), static_cast<long>(below(open_.size())))->first}});
+    }
     if (chance(1) && chance(30)) {
       forget_session();
       say(protocol::Rejected{protocol::RejectReason::kUnknownSession, "who?"});

@@ -394,6 +394,25 @@ TEST_CASE("drain returns unstarted, finishes running, waits for grants, then lea
   h.connect();
 }
 
+TEST_CASE("asked to give chunks back, a worker returns those that it has not begun") {
+  Harness h;
+  h.in_session();
+  h.open(1, 1);
+  h.assign({assignment(1, 1), assignment(1, 2), assignment(1, 3)});
+  const TaskId a = h.started();
+  h.ready(a);
+  h.told<protocol::OpenJob>(a);
+  REQUIRE(h.given(a) == Numbers{1});
+  h.broker(protocol::Recall{{protocol::AttemptId{1}, protocol::AttemptId{3}}});
+  CHECK(h.sent<protocol::Returned>().attempts == std::vector{protocol::AttemptId{3}});
+  h.broker(protocol::Recall{{protocol::AttemptId{1}, protocol::AttemptId{3}}});
+  h.settle();
+  h.answer(a, {result_of(assignment(1, 1), 1000)});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{1});
+  CHECK(h.given(a) == Numbers{2});
+}
+
 TEST_CASE("a second drain kills what runs and leaves at once") {
   Harness h;
   h.in_session();

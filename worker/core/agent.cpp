@@ -171,6 +171,7 @@ void Agent::State::on_broker(Turn& turn, protocol::Message& message) {
           [&](protocol::Grant& m) { on_grant(m.attempt); },
           [&](protocol::Accepted& m) { on_accepted(m); },
           [&](protocol::Revoke& m) { on_revoke(turn, m); },
+          [&](protocol::Recall& m) { on_recall(turn, m); },
           [&](protocol::ProgramPart& m) { on_program_part(turn, m); },
           [&](auto&) {
             note(turn, Note::Level::kWarning,
@@ -359,6 +360,17 @@ void Agent::State::on_revoke(Turn& turn, const protocol::Revoke& revoke) {
     attempts.abandon(*attempt);
     watch_front(turn, *attempt->task);
   }
+}
+
+void Agent::State::on_recall(Turn& turn, const protocol::Recall& recall) {
+  protocol::Returned returned;
+  for (const auto id : recall.attempts) {
+    Attempt* attempt = attempts.find(id);
+    if (attempt == nullptr || attempt->place != Attempt::Place::kQueued) continue;
+    returned.attempts.push_back(id);
+    drop(*attempt);
+  }
+  if (!returned.attempts.empty()) send(turn, std::move(returned));
 }
 
 void Agent::State::on_drain(Turn& turn) {

@@ -80,6 +80,7 @@ struct Agent::State {
   void on_grant(protocol::AttemptId id);
   void on_accepted(const protocol::Accepted& accepted);
   void on_revoke(Turn& turn, const protocol::Revoke& revoke);
+  void on_recall(Turn& turn, const protocol::Recall& recall);
   void on_drain(Turn& turn);
   void send_results(Turn& turn);
   void leave_if_finished(Turn& turn);

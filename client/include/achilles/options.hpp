@@ -29,6 +29,10 @@ struct CallOptions {
   std::uint64_t chunksize = 0;
   /// Deaths of a task process on one item before that item fails with TaskCrashed.
   std::uint32_t crash_limit = 3;
+  /// On a cluster: when slots are idle, run chunks that take far longer than the others a second
+  /// time, at another worker, and take the result that comes first. Switch it off for functions
+  /// that must not run twice at the same time, or whose items are meant to differ that much.
+  bool second_attempts = true;
   /// Look for pointers among the function's captures before it is sent (throws NotShippable).
   bool check_captures = true;
 };
