@@ -177,16 +177,15 @@ class Round {
     }
   }
 
-  void keep_logs() const {
+  void keep_logs() {
     if (options_.logs.empty()) return;
     const auto to = fs::path(options_.logs) / ("seed-" + std::to_string(options_.seed));
-    std::error_code error;
-    fs::create_directories(to, error);
-    constexpr auto kCopy = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
-    fs::copy(world_.logs(), to, kCopy, error);
-    fs::copy(world_.work_folder(), to, kCopy, error);
-    *report_.failure += error ? "\n(the logs could not be kept: " + error.message() + ")"
-                              : "\n(the logs are in " + to.string() + ")";
+    try {
+      world_.save_logs(to);
+      *report_.failure += "\n(the logs are in " + to.string() + ")";
+    } catch (const fs::filesystem_error& error) {
+      *report_.failure += std::string("\n(the logs could not be kept: ") + error.what() + ")";
+    }
   }
 
   const RoundOptions& options_;
