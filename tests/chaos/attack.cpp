@@ -77,10 +77,13 @@ void Attack::tick() {
 
 void Attack::heal_all() {
   for (auto& healing : healings_) healing.due = Clock::now();
-  await("the end of all faults", [&] {
-    tick();
-    return healings_.empty();
-  });
+  await(
+      "the end of all faults",
+      [&] {
+        tick();
+        return healings_.empty();
+      },
+      kGracePatience);
 }
 
 Party* Attack::free_party(const Fault& fault, std::vector<Party*> parties) const {

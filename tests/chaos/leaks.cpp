@@ -50,10 +50,13 @@ void leave(Party& party) {
   party.process().signal(SIGTERM);
   party.expect_end();
   std::optional<Ending> ending;
-  await(party.name() + " to leave", [&] {
-    ending = party.take_ending();
-    return ending.has_value();
-  });
+  await(
+      party.name() + " to leave",
+      [&] {
+        ending = party.take_ending();
+        return ending.has_value();
+      },
+      kGracePatience);
   if (ending != kSucceeded) {
     throw Failure(party.name() + " did not leave with success:\n" + party.log_tail());
   }

@@ -151,15 +151,18 @@ class Round {
                     " items crashed that do not by themselves, but only " +
                     std::to_string(attack_.tasks_killed()) + " task processes were killed");
     }
-    await("all workers to be ready, and no job of a living client to be left", [&] {
-      world_.check_alive();
-      const auto news = world_.status();
-      return news && news->workers.size() == world_.workers().size() &&
-             std::ranges::all_of(news->workers,
-                                 [](const auto& worker) { return worker.state == "ready"; }) &&
-             std::ranges::all_of(news->jobs,
-                                 [](const auto& job) { return job.running_items == 0; });
-    });
+    await(
+        "all workers to be ready, and nothing to run",
+        [&] {
+          world_.check_alive();
+          const auto news = world_.status();
+          return news && news->workers.size() == world_.workers().size() &&
+                 std::ranges::all_of(news->workers,
+                                     [](const auto& worker) { return worker.state == "ready"; }) &&
+                 std::ranges::all_of(news->jobs,
+                                     [](const auto& job) { return job.running_items == 0; });
+        },
+        kGracePatience);
     world_.run_calm_client();
     leaks.check_idle(world_);
   }
