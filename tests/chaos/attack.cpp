@@ -77,13 +77,10 @@ void Attack::tick() {
 
 void Attack::heal_all() {
   for (auto& healing : healings_) healing.due = Clock::now();
-  await(
-      "the end of all faults",
-      [&] {
-        tick();
-        return healings_.empty();
-      },
-      kGracePatience);
+  await("the end of all faults", [&] {
+    tick();
+    return healings_.empty();
+  });
 }
 
 Party* Attack::free_party(const Fault& fault, std::vector<Party*> parties) const {

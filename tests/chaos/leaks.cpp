@@ -50,13 +50,10 @@ void leave(Party& party) {
   party.process().signal(SIGTERM);
   party.expect_end();
   std::optional<Ending> ending;
-  await(
-      party.name() + " to leave",
-      [&] {
-        ending = party.take_ending();
-        return ending.has_value();
-      },
-      kGracePatience);
+  await(party.name() + " to leave", [&] {
+    ending = party.take_ending();
+    return ending.has_value();
+  });
   if (ending != kSucceeded) {
     throw Failure(party.name() + " did not leave with success:\n" + party.log_tail());
   }

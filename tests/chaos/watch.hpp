@@ -30,7 +30,7 @@ void check_interrupted();
 /// been healed.
 inline constexpr std::chrono::seconds kHealedPatience{180};
 /// What may have to wait until the broker gives up a client that was killed: it has five minutes to
-/// come back, and so long workers hold its results, also those that were asked to leave.
+/// come back, and so long workers hold its results.
 inline constexpr std::chrono::seconds kGracePatience = std::chrono::minutes(5) + kHealedPatience;
 
 /// Looks until `holds()`. Throws Failure, saying `what` was waited for, and Interrupted.

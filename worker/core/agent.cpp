@@ -401,7 +401,8 @@ void Agent::State::send_results(Turn& turn) {
 
 void Agent::State::leave_if_finished(Turn& turn) {
   const std::size_t done = held.chain().size() + sent.chain().size();
-  if (attempts.size() > done) return leave_by.reset();
+  const bool waits = mutant(Mutant::kDrainWaitsForGrants) && !held.chain().empty();
+  if (attempts.size() > done || waits) return leave_by.reset();
   if (done == 0) return leave(turn, "the worker drained");
   // Somebody would have to run them again. But who consumes them may be gone, or in no hurry.
   if (!leave_by) leave_by = turn.now + kAcceptedWithin;
