@@ -10,11 +10,13 @@
 
 #include "achilles/error.hpp"
 
-// What AddressSanitizer tells of itself; absent from a program without it, whatever this library
-// was built with. https://github.com/llvm/llvm-project,
-// compiler-rt/lib/asan/asan_interface_internal.h
+// What AddressSanitizer tells of itself, and what shows that ThreadSanitizer is here; absent from a
+// program without them, whatever this library was built with.
+// https://github.com/llvm/llvm-project, compiler-rt/lib/asan/asan_interface_internal.h,
+// compiler-rt/lib/tsan/rtl/tsan_interface.h
 extern "C" void __asan_get_shadow_mapping(std::size_t* scale, std::size_t* offset)  // NOLINT
     __attribute__((weak));
+extern "C" void __tsan_init() __attribute__((weak));  // NOLINT
 
 namespace achilles::client {
 namespace {
@@ -23,9 +25,22 @@ namespace {
 constexpr std::uint64_t kLowestAddress = 1ULL << 16;
 constexpr std::uint64_t kHighestAddress = 1ULL << 47;
 
-/// AddressSanitizer maps terabytes from 2 GiB on for its own records: small numbers, as in the
-/// array {8, 9, 10}, would look like pointers there.
+#ifdef __x86_64__
+/// ThreadSanitizer leaves a program what lies below and above
+/// (compiler-rt/lib/tsan/rtl/tsan_platform.h): half a terabyte, and where executables are loaded.
+constexpr std::uint64_t kThreadShadowBegin = 0x0080'0000'0000;
+constexpr std::uint64_t kThreadShadowEnd = 0x5500'0000'0000;
+#else
+constexpr std::uint64_t kThreadShadowBegin = 0;
+constexpr std::uint64_t kThreadShadowEnd = 0;
+#endif
+
+/// The sanitizers map terabytes for their own records, AddressSanitizer from 2 GiB on: small
+/// numbers, as in the array {8, 9, 10}, or a time in milliseconds, would look like pointers there.
 bool is_shadow(std::uint64_t address) {
+  if (__tsan_init != nullptr && address >= kThreadShadowBegin && address < kThreadShadowEnd) {
+    return true;
+  }
   if (__asan_get_shadow_mapping == nullptr) return false;
   std::size_t scale = 0;
   std::size_t offset = 0;

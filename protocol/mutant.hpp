@@ -32,6 +32,7 @@ enum class Mutant : std::uint8_t {
   kSecondForgotten,             ///< It does not take the place of a first attempt that is lost.
   // The worker's core.
   kReturnedNotTold,        ///< A worker that drains says nothing of what it has not begun.
+  kDrainWaitsForGrants,    ///< However long nobody asks for the results of a drained worker.
   kDeadTasksChunksLost,    ///< What a dead task process had not begun is dropped.
   kFirstItemIsGuilty,      ///< A crash names the chunk's first item.
   kGrantsOutliveSession,   ///< As if allowances and grants of a lost session still counted.

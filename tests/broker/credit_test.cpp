@@ -87,6 +87,27 @@ TEST_CASE("a large result is announced, and granted when it fits") {
   CHECK(f.broker.expect<p::Grant>(2).attempt == work[5].attempt);
 }
 
+TEST_CASE("a worker that drained and says BYE gives back what is not accepted") {
+  Fixture f(100'000, 6);
+  auto work = f.broker.assigned(2);
+  REQUIRE(work.size() == 6);
+  f.broker.send(2, p::WorkerState{8, 4096, 64 << 20, true});
+  f.broker.finish(2, work[0]);
+  // One is granted and on its way, the other waits for credit.
+  f.broker.send(2, p::ResultReady{work[3].attempt, 90'000, 5});
+  f.broker.send(2, p::ResultReady{work[4].attempt, 90'000, 5});
+  f.broker.settle();
+  CHECK(f.broker.delivered(1) == std::vector<p::ItemIndex>{0});
+  CHECK(f.broker.expect<p::Grant>(2).attempt == work[3].attempt);
+  f.broker.send(2, p::Returned{{work[1].attempt, work[2].attempt, work[5].attempt}});
+  f.broker.send(2, p::Bye{"the worker drained"});
+  f.broker.worker(3, 8);
+  f.credit(10'000'000);
+  std::vector<p::ItemIndex> again;
+  for (const auto& assignment : f.broker.assigned(3)) again.push_back(assignment.chunk.first);
+  CHECK(again == std::vector<p::ItemIndex>{1, 2, 3, 4, 5});
+}
+
 TEST_CASE("what the user waits for is granted whatever the balance, and once") {
   Fixture f(100'000);
   auto work = f.broker.assigned(2);

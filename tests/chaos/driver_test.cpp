@@ -73,6 +73,17 @@ TEST_CASE("a long attack has every kind of fault, and none that the machine cann
   for (const auto& fault : draw_faults(options)) CHECK(fault.kind == FaultKind::kKillBroker);
 }
 
+TEST_CASE("a drawn job's reader rests, but never for most of a run") {
+  std::chrono::milliseconds longest{0};
+  for (std::uint32_t number = 1; number < 5000; ++number) {
+    const JobPlan plan = draw_job(kSeed, number);
+    if (plan.rest_every == 0) continue;
+    longest = std::max(longest, plan.rest * static_cast<int>(plan.count / plan.rest_every));
+  }
+  CHECK(longest > std::chrono::seconds(10));
+  CHECK(longest < std::chrono::seconds(30));
+}
+
 TEST_CASE("an item computes the same wherever it runs, and notes each execution") {
   const TemporaryFolder folder;
   const auto file = (folder / "executions").string();

@@ -38,7 +38,7 @@ JobPlan draw_job(std::uint64_t seed, std::uint32_t number) {
   if (plan.way == JobPlan::Way::kMap) plan.count = 1 + below(1'000);
   if (plan.way != JobPlan::Way::kMap && below(6) == 0) plan.leave_after = below(plan.count);
   if (below(3) == 0) {
-    plan.rest_every = 1 + below(plan.count);
+    plan.rest_every = plan.count / 4 + 1 + below(plan.count);  // A few times at most.
     plan.rest = std::chrono::milliseconds(below(4) == 0 ? below(8'000) : below(1'000));
   }
   return plan;

@@ -71,10 +71,14 @@ void Party::sample() {
   rss_peak_ = std::max(rss_peak_, memory_of(process_->pid(), "VmHWM"));
 }
 
-std::string Party::log_tail() const {
+std::string Party::log() const {
   std::string text = read_file(log_file_);
   if (process_) text += process_->out() + process_->err();
-  return last_lines(text, kTailLines);
+  return text;
+}
+
+std::string Party::log_tail() const {
+  return last_lines(log(), kTailLines);
 }
 
 void Party::put_away() {

@@ -53,7 +53,9 @@ class Party {
   /// Takes note of the memory it has taken at most.
   void sample();
   std::uint64_t rss_peak() const { return rss_peak_; }
-  /// The last lines of what it wrote, in this life and before.
+  /// What it wrote, in this life and before.
+  std::string log() const;
+  /// The last lines of it.
   std::string log_tail() const;
 
  private:

@@ -151,15 +151,18 @@ class Round {
                     " items crashed that do not by themselves, but only " +
                     std::to_string(attack_.tasks_killed()) + " task processes were killed");
     }
-    await("all workers to be ready, and no job of a living client to be left", [&] {
-      world_.check_alive();
-      const auto news = world_.status();
-      return news && news->workers.size() == world_.workers().size() &&
-             std::ranges::all_of(news->workers,
-                                 [](const auto& worker) { return worker.state == "ready"; }) &&
-             std::ranges::all_of(news->jobs,
-                                 [](const auto& job) { return job.running_items == 0; });
-    });
+    await(
+        "all workers to be ready, and nothing to run",
+        [&] {
+          world_.check_alive();
+          const auto news = world_.status();
+          return news && news->workers.size() == world_.workers().size() &&
+                 std::ranges::all_of(news->workers,
+                                     [](const auto& worker) { return worker.state == "ready"; }) &&
+                 std::ranges::all_of(news->jobs,
+                                     [](const auto& job) { return job.running_items == 0; });
+        },
+        kGracePatience);
     world_.run_calm_client();
     leaks.check_idle(world_);
   }
@@ -177,16 +180,15 @@ class Round {
     }
   }
 
-  void keep_logs() const {
+  void keep_logs() {
     if (options_.logs.empty()) return;
     const auto to = fs::path(options_.logs) / ("seed-" + std::to_string(options_.seed));
-    std::error_code error;
-    fs::create_directories(to, error);
-    constexpr auto kCopy = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
-    fs::copy(world_.logs(), to, kCopy, error);
-    fs::copy(world_.work_folder(), to, kCopy, error);
-    *report_.failure += error ? "\n(the logs could not be kept: " + error.message() + ")"
-                              : "\n(the logs are in " + to.string() + ")";
+    try {
+      world_.save_logs(to);
+      *report_.failure += "\n(the logs are in " + to.string() + ")";
+    } catch (const fs::filesystem_error& error) {
+      *report_.failure += std::string("\n(the logs could not be kept: ") + error.what() + ")";
+    }
   }
 
   const RoundOptions& options_;

@@ -1,6 +1,7 @@
 #include "tests/chaos/world.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <sstream>
 
 #include "tests/chaos/mixed.hpp"
@@ -158,6 +159,17 @@ std::optional<ClusterNews> World::status() const {
   std::optional<ClusterNews> news;
   run_inside(onlooker(), [&] { news = ask_cluster(endpoint_); });
   return news;
+}
+
+void World::save_logs(const fs::path& to) const {
+  fs::create_directories(to);
+  const auto save = [&](const Party& party) {
+    std::ofstream(to / (party.name() + ".log")) << party.log();
+  };
+  save(broker_);
+  for (const auto& worker : workers_) save(worker->party);
+  for (const auto& client : clients_) save(client->party);
+  fs::copy(work_, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
 }
 
 std::string World::describe() {

@@ -82,7 +82,6 @@ class World {
   /// Also of clients that are gone.
   const std::vector<ClientLife>& client_lives() const { return lives_; }
   const std::filesystem::path& work_folder() const { return work_; }
-  const std::filesystem::path& logs() const { return logs_; }
 
   void start_broker();
   std::chrono::steady_clock::time_point broker_started() const { return broker_started_; }
@@ -99,6 +98,8 @@ class World {
 
   /// As the `achilles` command says; nothing when the broker does not answer.
   std::optional<ClusterNews> status() const;
+  /// What everyone wrote, and what the clients and their tasks noted.
+  void save_logs(const std::filesystem::path& to) const;
   /// Everything that may tell why the world stands still.
   std::string describe();
 

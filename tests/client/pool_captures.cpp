@@ -76,6 +76,15 @@ TEST_CASE("a pointer in a function to which values are bound is found, too") {
       2));
 }
 
+TEST_CASE("numbers of usual sizes are no pointers, whatever a sanitizer maps for itself") {
+  // Not const: a compiler may put a constant into the lambda instead of the captured value.
+  std::int64_t milliseconds_since_1970 = 1'764'000'000'000;
+  CHECK(pool().apply([milliseconds_since_1970](int x) { return milliseconds_since_1970 + x; }, 1) ==
+        1'764'000'000'001);
+  double half = 0.5;
+  CHECK(pool().apply([half](int x) { return half * x; }, 1) == 0.5);
+}
+
 TEST_CASE("a number that looks like a pointer may be sent when its owner says so") {
   // Not const: a compiler may put a constant into the lambda instead of the captured value.
   auto number = reinterpret_cast<std::uintptr_t>(&g_number);

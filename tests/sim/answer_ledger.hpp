@@ -27,9 +27,10 @@ class AnswerLedger {
   /// The worker has handed over all that it had to say so far.
   void settled() { closed_.clear(); }
 
-  /// It left of its own accord, in a session: then it owes nothing.
+  /// It left of its own accord, in a session: then nothing runs there.
   bool said_farewell() const { return in_session_ && told_bye_ && !heard_bye_; }
-  bool owes_nothing() const { return owed_ == 0; }
+  /// All that it was given it has answered, or announced its result.
+  bool runs_nothing() const { return running_ == 0; }
   /// Results that nobody has accepted are held too.
   bool holds_nothing() const { return attempts_.empty(); }
   bool knows_no_job() const { return jobs_.empty(); }

@@ -90,6 +90,29 @@ Plan lost_stragglers(std::uint64_t seed) {
   return plan;
 }
 
+/// Workers drain while users look away from results that have little room.
+Plan unread_results(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 10;
+  plan.faults_within = 5s;
+  plan.patience_said = 4h;
+  std::string problem;
+  plan.fault_weights = weights_from("drain-worker", problem).value();
+  for (auto& client : plan.clients) {
+    client.result_bytes_max = 10'000;
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.items = std::min<std::uint64_t>(job.items, 50);
+        job.large_result_bytes = 5'000;
+        job.large_percent = 50;
+        job.pause = 1min;
+        job.pause_percent = 10;
+      }
+    }
+  }
+  return plan;
+}
+
 struct Trial {
   Mutant mutant;
   std::string_view name;
@@ -117,6 +140,7 @@ constexpr std::array kMutants{
     Trial{Mutant::kAcceptedNotPassedOn, "kAcceptedNotPassedOn"},
     Trial{Mutant::kSecondForgotten, "kSecondForgotten", lost_stragglers},
     Trial{Mutant::kReturnedNotTold, "kReturnedNotTold"},
+    Trial{Mutant::kDrainWaitsForGrants, "kDrainWaitsForGrants", unread_results},
     Trial{Mutant::kDeadTasksChunksLost, "kDeadTasksChunksLost"},
     Trial{Mutant::kFirstItemIsGuilty, "kFirstItemIsGuilty"},
     Trial{Mutant::kGrantsOutliveSession, "kGrantsOutliveSession"},
@@ -183,4 +207,5 @@ TEST_CASE("the worlds that catch mutants are whole without them") {
   CHECK(caught(Mutant::kNone, many_sessions, 50).empty());
   CHECK(caught(Mutant::kNone, late_workers, 50).empty());
   CHECK(caught(Mutant::kNone, lost_stragglers, 50).empty());
+  CHECK(caught(Mutant::kNone, unread_results, 50).empty());
 }

@@ -15,6 +15,8 @@ namespace {
 constexpr p::Duration kDrainPatience = 30s;
 /// A result that arrived, where nothing goes wrong.
 constexpr p::Duration kAcceptedWithin = 1s;
+/// A drained worker on which nothing runs leaves by then, in its awake time, whatever others do.
+constexpr p::Duration kLeavesWithin = 13s;
 /// Of task processes that are asked to end.
 constexpr unsigned kDeafPercent = 30;
 
@@ -34,6 +36,7 @@ WorkerActor::WorkerActor(World& world, const WorkerPlan& plan)
 void WorkerActor::start() {
   id_ = world_.draw_id();
   interrupts_ = 0;
+  drained_since_.reset();
   ledger_ = AnswerLedger(world_.was_calm());
   worker::AgentOptions options;
   options.id = {id_};
@@ -87,7 +90,7 @@ void WorkerActor::interrupt(p::Duration down) {
 }
 
 void WorkerActor::leave() {
-  world_.demand(ledger_.owes_nothing() || !ledger_.said_farewell(),
+  world_.demand(ledger_.runs_nothing() || !ledger_.said_farewell(),
                 "a worker drained and left, but had not answered for all that it held");
   end_daemon(true);
   start_after(down_);
@@ -119,10 +122,18 @@ void WorkerActor::turn() {
   agent_->settle(world_.now(), out_);
   carry_out(false);
   ledger_.settled();
+  check_drain();
   if (!world_.was_calm()) return;
   const auto since = ledger_.unaccepted_since();
   const p::Duration at_most = kAcceptedWithin + 8 * (world_.plan().latency_max + plan_.far_away);
   world_.demand(!since || world_.now() < *since + at_most, "a result is not accepted");
+}
+
+void WorkerActor::check_drain() {
+  if (interrupts_ == 0 || !ledger_.runs_nothing()) return drained_since_.reset();
+  if (!drained_since_) drained_since_ = awake(world_.now());
+  world_.demand(awake(world_.now()) < *drained_since_ + kLeavesWithin,
+                "a worker drained, runs nothing any more, and does not leave");
 }
 
 void WorkerActor::step(worker::Event event) {

@@ -88,6 +88,7 @@ class WorkerActor final : public Party {
   void carry_out(bool judging);
   void obey(worker::Command& command, bool judging);
   void leave();
+  void check_drain();
   void start_task(const worker::StartTask& start);
   void tell(worker::TaskId id, p::Message message);
   void say(worker::TaskId id, p::Message message);
@@ -105,6 +106,8 @@ class WorkerActor final : public Party {
   std::uint64_t life_ = 0;
   std::uint64_t id_ = 0;
   int interrupts_ = 0;
+  /// Since when nothing runs although it was told to end, in its awake time.
+  std::optional<p::Duration> drained_since_;
   p::Duration down_{};
   std::map<worker::TaskId, Task> tasks_;
   std::set<p::ProgramId> cache_;

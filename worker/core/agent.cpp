@@ -83,7 +83,7 @@ void Agent::step(protocol::TimePoint now, Event event, Commands& out) {
                                   "); they were dropped. Check that broker and worker run the "
                                   "same version of achilles.");
                  },
-                 [&](BrokerHeard&) { state.link.heard(now); },
+                 [&](BrokerHeard&) { state.on_heard(turn); },
                  [&](TaskMessage& e) { state.on_task_message(turn, e.task, e.message); },
                  [&](TaskExited& e) { state.on_task_exited(turn, e); },
                  [&](TaskFailedToStart& e) { state.on_task_failed_to_start(turn, e); },
@@ -139,6 +139,7 @@ void Agent::State::begin(protocol::TimePoint now) {
     const protocol::Duration gap = since - link.interval();
     if (!mutant(Mutant::kWorkerJudgesAfterItsNap)) link.extend(gap);
     tasks.extend(gap);
+    if (leave_by) *leave_by += gap;
     for (auto& [id, program] : programs.all()) program.fetch.extend(gap);
   }
   last_called = std::max(last_called, now);
@@ -180,6 +181,11 @@ void Agent::State::on_broker(Turn& turn, protocol::Message& message) {
           },
       },
       message);
+}
+
+void Agent::State::on_heard(Turn& turn) {
+  link.heard(turn.now);
+  if (leave_by && held.chain().empty()) leave_by = turn.now + kAcceptedWithin;
 }
 
 void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
@@ -406,14 +412,20 @@ void Agent::State::send_results(Turn& turn) {
 }
 
 void Agent::State::leave_if_finished(Turn& turn) {
-  const std::size_t unaccepted = sent.chain().size();
-  if (attempts.size() > unaccepted) return leave_by.reset();
-  if (unaccepted > 0) {
-    // Were they lost on their way, somebody would have to run them again.
-    if (!leave_by) leave_by = turn.now + kAcceptedWithin;
-    return;
-  }
-  leave(turn, "the worker drained");
+  const std::size_t done = held.chain().size() + sent.chain().size();
+  const bool waits = mutant(Mutant::kDrainWaitsForGrants) && !held.chain().empty();
+  if (attempts.size() > done || waits) return leave_by.reset();
+  if (done == 0) return leave(turn, "the worker drained");
+  // Somebody would have to run them again. But who consumes them may be gone, or in no hurry.
+  if (!leave_by) leave_by = turn.now + kAcceptedWithin;
+}
+
+void Agent::State::leave_unfinished(Turn& turn) {
+  if (held.chain().empty() || sent.chain().empty()) return leave(turn, "the worker drained");
+  // BYE gives back what nobody has asked for. What is on its way may be large: it is waited for
+  // as long as the broker takes parts of it.
+  while (Attempt* attempt = held.chain().front()) drop(*attempt);
+  leave_by = turn.now + kAcceptedWithin;
 }
 
 void Agent::State::leave(Turn& turn, const std::string& reason) {
@@ -436,7 +448,7 @@ void Agent::State::expire(Turn& turn) {
             std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(silence).count()) +
             " ms.");
   }
-  if (leave_by && *leave_by <= turn.now) return leave(turn, "the worker drained");
+  if (leave_by && *leave_by <= turn.now) return leave_unfinished(turn);
   link.expire(turn.now, turn.out);
   while (Task* task = tasks.due(turn.now)) on_task_due(turn, *task);
   if (!link.in_session()) return;

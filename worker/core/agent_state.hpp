@@ -33,7 +33,8 @@ inline constexpr std::uint64_t kAheadBytes = 1ULL << 20;
 inline constexpr std::uint32_t kEarlyDeathsMax = 3;
 /// How often a program is fetched anew when it is gone again from the cache.
 inline constexpr std::uint32_t kFetchesMax = 3;
-/// How long a drained worker waits for its last results to be accepted before it leaves anyway.
+/// How long a drained worker, on which nothing runs any more, waits for its results to be asked for
+/// and accepted before it leaves anyway.
 inline constexpr protocol::Duration kAcceptedWithin = std::chrono::seconds(5);
 /// Attempts in one HOLDING.
 inline constexpr std::size_t kHoldingMax = 8192;
@@ -57,7 +58,7 @@ struct Agent::State {
   TaskTable tasks;
   std::vector<protocol::ChunkResult> outgoing;  ///< Leave together at settle.
   bool draining = false;
-  /// A drained worker waits so long for its last results to be accepted.
+  /// A drained worker waits so long for its last results to be asked for and accepted.
   std::optional<protocol::TimePoint> leave_by;
   bool left = false;  ///< After Leave: nothing more is done.
   protocol::TimePoint last_called;
@@ -71,6 +72,7 @@ struct Agent::State {
   void send(Turn& turn, protocol::Message message);
   void note(Turn& turn, Note::Level level, std::string text);
   void on_broker(Turn& turn, protocol::Message& message);
+  void on_heard(Turn& turn);
   void on_welcome(Turn& turn, const protocol::Welcome& welcome);
   void on_rejected(Turn& turn, const protocol::Rejected& rejected);
   void on_bye(Turn& turn, const protocol::Bye& bye);
@@ -84,6 +86,8 @@ struct Agent::State {
   void on_drain(Turn& turn);
   void send_results(Turn& turn);
   void leave_if_finished(Turn& turn);
+  /// Its last results have been waited for long enough.
+  void leave_unfinished(Turn& turn);
   void leave(Turn& turn, const std::string& reason);
 
   // sessions.cpp: what goes on across sessions.
