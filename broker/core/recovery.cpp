@@ -171,6 +171,10 @@ void Scheduler::State::revoke(Worker& worker, AttemptId id) {
 
 void Scheduler::State::on_keep_jobs(Peer& peer, const protocol::KeepJobs& keep) {
   Client& client = *clients.find({peer.number});
+  if (client.greeted) {
+    return reject(peer, RejectReason::kOutOfOrder,
+                  "KEEP_JOBS again: it is the first message of a session.");
+  }
   std::set<JobId> kept;
   for (const JobId id : keep.jobs) {
     if (id.client != client.id) {
@@ -187,7 +191,9 @@ void Scheduler::State::on_keep_jobs(Peer& peer, const protocol::KeepJobs& keep) 
   for (const JobId id : over) close_job(*jobs.find(id));
   for (const JobId id : kept) {
     const Job* job = jobs.find(id);
-    if (job == nullptr || !job->opened) client.kept.insert(id);
+    if (job != nullptr && job->opened) continue;
+    // Those beyond are refused when they are opened.
+    if (client.kept.size() < options.client_jobs_max) client.kept.insert(id);
   }
   client.greeted = true;
 }
