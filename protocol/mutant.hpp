@@ -29,6 +29,7 @@ enum class Mutant : std::uint8_t {
   kUnsubmittedKept,             ///< What a client did not submit again is not revoked.
   kKeepJobsIgnored,             ///< Jobs that a client does not keep stay.
   kAcceptedNotPassedOn,         ///< Workers do not hear which results were accepted.
+  kChunksNotWithheld,           ///< After its start, what comes again is run at once.
   // The worker's core.
   kReturnedNotTold,        ///< A worker that drains says nothing of what it has not begun.
   kDeadTasksChunksLost,    ///< What a dead task process had not begun is dropped.

@@ -261,7 +261,8 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
                                  : "its client opened it again, with " +
                                        std::to_string(open.resubmits) + " chunks from before");
   // After a start of the broker, workers that hold chunks of the job may not be back yet.
-  if (!was_known && open.resubmits > 0 && last_call < recovery_due()) {
+  const bool may_be_held = !was_known && open.resubmits > 0 && last_call < recovery_due();
+  if (may_be_held && !mutant(Mutant::kChunksNotWithheld)) {
     job.withheld = true;
     withheld.insert(job.id());
   }

@@ -60,6 +60,24 @@ Plan many_sessions(std::uint64_t seed) {
   return plan;
 }
 
+/// The broker is started again, and nothing else happens by which an item would run twice.
+Plan broker_restarts(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = static_cast<unsigned>(1 + seed % 4);
+  std::string problem;
+  plan.fault_weights = weights_from("restart-broker=3,stop-broker", problem).value();
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.fate_permille = 0;
+        job.inner.reset();
+      }
+    }
+  }
+  plan.runs_once = true;
+  return plan;
+}
+
 struct Trial {
   Mutant mutant;
   std::string_view name;
@@ -85,6 +103,7 @@ constexpr std::array kMutants{
     Trial{Mutant::kUnsubmittedKept, "kUnsubmittedKept", many_sessions},
     Trial{Mutant::kKeepJobsIgnored, "kKeepJobsIgnored", many_sessions},
     Trial{Mutant::kAcceptedNotPassedOn, "kAcceptedNotPassedOn"},
+    Trial{Mutant::kChunksNotWithheld, "kChunksNotWithheld", broker_restarts},
     Trial{Mutant::kReturnedNotTold, "kReturnedNotTold"},
     Trial{Mutant::kDeadTasksChunksLost, "kDeadTasksChunksLost"},
     Trial{Mutant::kFirstItemIsGuilty, "kFirstItemIsGuilty"},
@@ -150,4 +169,5 @@ TEST_CASE("the worlds that catch mutants are whole without them") {
   CHECK(caught(Mutant::kNone, early_client_losses, 50).empty());
   CHECK(caught(Mutant::kNone, early_leavers, 50).empty());
   CHECK(caught(Mutant::kNone, many_sessions, 50).empty());
+  CHECK(caught(Mutant::kNone, broker_restarts, 400).empty());
 }
