@@ -1,6 +1,8 @@
 // Batches: many small things in one message, few enough that a message stays small.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -14,6 +16,7 @@ namespace achilles::protocol {
 template <class Element, class BytesOf, class Send>
 void send_batched(std::vector<Element>&& all, BytesOf&& bytes_of, Send&& send) {
   std::vector<Element> batch;
+  batch.reserve(std::min<std::size_t>(all.size(), kBatchChunks));
   std::uint64_t bytes = 0;
   for (auto& element : all) {
     const std::uint64_t more = bytes_of(element);

@@ -30,6 +30,7 @@ enum class Mutant : std::uint8_t {
   kKeepJobsIgnored,             ///< Jobs that a client does not keep stay.
   kAcceptedNotPassedOn,         ///< Workers do not hear which results were accepted.
   kSecondForgotten,             ///< It does not take the place of a first attempt that is lost.
+  kChunksNotWithheld,           ///< After its start, what comes again is run at once.
   // The worker's core.
   kReturnedNotTold,        ///< A worker that drains says nothing of what it has not begun.
   kDrainWaitsForGrants,    ///< However long nobody asks for the results of a drained worker.

@@ -30,4 +30,21 @@ std::string Story::after(const std::string& sentence, TimePoint now) const {
   return text;
 }
 
+std::string Story::tail(TimePoint now, std::optional<JobId> job) const {
+  constexpr std::size_t kLines = 5;
+  constexpr std::size_t kLineBytesMax = 160;
+  std::vector<const Line*> last;
+  for (auto line = lines_.rbegin(); line != lines_.rend() && last.size() < kLines; ++line) {
+    if (!job || !line->job || line->job == job) last.push_back(&*line);
+  }
+  std::string text;
+  for (auto line = last.rbegin(); line != last.rend(); ++line) {
+    text += text.empty() ? " (what came before: " : "; ";
+    text += in_seconds(now - (*line)->when) + " ago: ";
+    const std::string& what = (*line)->what;
+    text += what.size() <= kLineBytesMax ? what : what.substr(0, kLineBytesMax) + "…";
+  }
+  return text.empty() ? text : text + ")";
+}
+
 }  // namespace achilles::protocol

@@ -24,8 +24,12 @@ class Story {
 
   /// "2.5 s ago: …", the oldest first: all lines, or those of a job.
   std::vector<std::string> lines(TimePoint now, std::optional<JobId> job = std::nullopt) const;
-  /// For errors: `sentence`, then all lines.
+  /// For errors: `sentence`, then all lines, each on its own.
   std::string after(const std::string& sentence, TimePoint now) const;
+  /// For the end of a sentence that people read: " (what came before: 2.5 s ago: …; 0.1 s ago: …)",
+  /// the last few lines, each cut to a few words. With a job: no lines of other jobs. Empty when
+  /// there are none.
+  std::string tail(TimePoint now, std::optional<JobId> job = std::nullopt) const;
 
  private:
   struct Line {

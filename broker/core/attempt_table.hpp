@@ -63,7 +63,10 @@ class AttemptTable {
     return at == attempts_.end() ? nullptr : &at->second;
   }
   protocol::AttemptId add(Attempt attempt) {
-    const protocol::AttemptId id{++last_};
+    // A worker may have claimed any number.
+    while (attempts_.contains({++last_})) {
+    }
+    const protocol::AttemptId id{last_};
     attempts_.emplace(id, std::move(attempt));
     return id;
   }

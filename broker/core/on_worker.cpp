@@ -22,6 +22,8 @@ namespace {
 constexpr std::chrono::seconds kRefusalGrace{30};
 
 constexpr std::size_t kRefusalBytesMax = 1024;
+/// Programs that a worker refuses in one session. Those of closed jobs make room.
+constexpr std::size_t kRefusalsMax = 1024;
 /// Of each death of a task process, as it is told to the client.
 constexpr std::size_t kDeathBytesMax = 256;
 constexpr std::size_t kDeathsToldMax = 16;
@@ -313,6 +315,12 @@ void Scheduler::State::on_program_refused(Peer& peer, const protocol::ProgramRef
   });
   // Of a job that was closed meanwhile; or of one that its client has not opened again yet.
   if (programs.find(refused.program) == nullptr && !may_come) return;
+  if (worker.refused.size() >= kRefusalsMax) {
+    std::erase_if(worker.refused, [&](const auto& entry) {
+      const Program* program = programs.find(entry.first);
+      return program == nullptr || program->jobs.empty();
+    });
+  }
   worker.refused[refused.program] = clipped(refused.reason, kRefusalBytesMax);
   note(Note::Level::kWarning, peer.title() + " cannot run program " + to_string(refused.program) +
                                   ": " + worker.refused[refused.program]);
@@ -360,6 +368,7 @@ void Scheduler::State::on_need_program(Peer& peer, const protocol::NeedProgram& 
          protocol::ProgramPart{need.program, program->total_bytes, need.offset, part->second});
     return;
   }
+  if (program->jobs.empty()) return;  // The same, of one that is kept for the next job.
   const bool asked = program->waits.contains(need.offset);
   program->waits[need.offset].workers.insert(worker_of(peer).id);
   if (!asked) ask_for_part(need.program, *program, need.offset);

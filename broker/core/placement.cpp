@@ -198,15 +198,17 @@ void Scheduler::State::flush(Worker& worker) {
   for (const AttemptId attempt : std::exchange(worker.grants, {})) {
     if (!mutant(Mutant::kGrantNotSent)) send(worker.peer, protocol::Grant{attempt});
   }
-  if (!worker.accepted.empty()) {
-    send(worker.peer, protocol::Accepted{std::exchange(worker.accepted, {})});
-  }
-  if (!worker.revoked.empty()) {
-    send(worker.peer, protocol::Revoke{std::exchange(worker.revoked, {})});
-  }
-  if (!worker.recalled.empty()) {
-    send(worker.peer, protocol::Recall{std::exchange(worker.recalled, {})});
-  }
+  // There are as many as peers have made: if they mean harm, more than one message can name.
+  const auto size = [](AttemptId) { return sizeof(AttemptId); };
+  protocol::send_batched(std::exchange(worker.accepted, {}), size, [&](std::vector<AttemptId> ids) {
+    send(worker.peer, protocol::Accepted{std::move(ids)});
+  });
+  protocol::send_batched(std::exchange(worker.revoked, {}), size, [&](std::vector<AttemptId> ids) {
+    send(worker.peer, protocol::Revoke{std::move(ids)});
+  });
+  protocol::send_batched(std::exchange(worker.recalled, {}), size, [&](std::vector<AttemptId> ids) {
+    send(worker.peer, protocol::Recall{std::move(ids)});
+  });
 }
 
 void Scheduler::State::flush_clients() {

@@ -174,6 +174,10 @@ void Scheduler::State::revoke(Worker& worker, AttemptId id) {
 
 void Scheduler::State::on_keep_jobs(Peer& peer, const protocol::KeepJobs& keep) {
   Client& client = *clients.find({peer.number});
+  if (client.greeted) {
+    return reject(peer, RejectReason::kOutOfOrder,
+                  "KEEP_JOBS again: it is the first message of a session.");
+  }
   std::set<JobId> kept;
   for (const JobId id : keep.jobs) {
     if (id.client != client.id) {
@@ -190,7 +194,9 @@ void Scheduler::State::on_keep_jobs(Peer& peer, const protocol::KeepJobs& keep) 
   for (const JobId id : over) close_job(*jobs.find(id));
   for (const JobId id : kept) {
     const Job* job = jobs.find(id);
-    if (job == nullptr || !job->opened) client.kept.insert(id);
+    if (job != nullptr && job->opened) continue;
+    // Those beyond are refused when they are opened.
+    if (client.kept.size() < options.client_jobs_max) client.kept.insert(id);
   }
   client.greeted = true;
 }
@@ -259,7 +265,8 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
                                  : "its client opened it again, with " +
                                        std::to_string(open.resubmits) + " chunks from before");
   // After a start of the broker, workers that hold chunks of the job may not be back yet.
-  if (!was_known && open.resubmits > 0 && last_call < recovery_due()) {
+  const bool may_be_held = !was_known && open.resubmits > 0 && last_call < recovery_due();
+  if (may_be_held && !mutant(Mutant::kChunksNotWithheld)) {
     job.withheld = true;
     withheld.insert(job.id());
   }

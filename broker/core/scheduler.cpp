@@ -144,6 +144,13 @@ bool Scheduler::idle() const {
   return state_->jobs.all().empty() && state_->attempts.size() == 0;
 }
 
+bool Scheduler::empty() const {
+  const State& s = *state_;
+  return idle() && s.peers.all().empty() && s.clients.all().empty() && s.workers.all().empty() &&
+         s.ready.empty() && s.withheld.empty() && s.touched_jobs.empty() &&
+         s.touched_workers.empty() && s.clients_with_results.empty();
+}
+
 void Scheduler::check_invariants() const {
   try {
     state_->check_invariants();

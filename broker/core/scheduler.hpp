@@ -59,6 +59,8 @@ class Scheduler {
 
   /// Nothing assigned, nothing queued, no job open. For tests and for shutting down.
   bool idle() const;
+  /// Nobody is known, nothing is kept but programs that were left over. For tests.
+  bool empty() const;
   /// Throws std::logic_error naming the first broken invariant across the tables. For tests.
   void check_invariants() const;
 

@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kLabelBytesMax = 256;
 /// Of workers, and of jobs: a status must fit into one message.
 constexpr std::size_t kStatusEntriesMax = 10'000;
+/// Of workers that a sentence names.
+constexpr std::size_t kWorkersNamedMax = 16;
 
 std::string counted(std::uint64_t count, const std::string& thing) {
   return std::to_string(count) + " " + thing + (count == 1 ? "" : "s");
@@ -141,17 +143,23 @@ void Scheduler::State::explain_queue(const Job& job, std::vector<std::string>& r
     return;
   }
   std::uint64_t able = 0;
+  std::uint64_t unable = 0;
   std::string others;
   for (const auto& [id, worker] : workers.all()) {
     const auto refused = worker.refused.find(job.open.program);
     if (worker.takes(job.open.program)) {
       ++able;
+    } else if (++unable > kWorkersNamedMax) {
+      continue;
     } else if (refused != worker.refused.end()) {
       others += " Worker " + worker.name + " cannot run the program: " + refused->second + ".";
     } else {
       others += " Worker " + worker.name + " is " +
                 (worker.slots == 0 || worker.awaited ? "just coming" : state_name(worker)) + ".";
     }
+  }
+  if (unable > kWorkersNamedMax) {
+    others += " So do not " + counted(unable - kWorkersNamedMax, "other worker") + ".";
   }
   if (able == 0) {
     reasons.push_back(queued + " because no worker is connected that takes them." + others);

@@ -1,12 +1,14 @@
 #include "client/core/session.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "client/core/job.hpp"
 #include "protocol/batch.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/mutant.hpp"
+#include "protocol/story.hpp"
 #include "protocol/version.hpp"
 
 namespace achilles::client {
@@ -38,6 +40,7 @@ void keep_earlier(std::optional<TimePoint>& earliest, std::optional<TimePoint> c
 struct Session::State {
   SessionOptions options;
   std::map<JobId, Job> jobs;
+  protocol::Story story;
 
   std::optional<protocol::Welcome> welcome;  // Of the present session.
   bool ever_connected = false;
@@ -59,6 +62,9 @@ struct Session::State {
     // Some deadline is never further away than this, and a call comes a little after it.
     const Duration usual = welcome ? heartbeat_interval : kHelloAgain;
     const Duration since = now - last_called;
+    if (since > 2 * usual) {
+      story.tell(now, "this process itself stood still for " + protocol::in_seconds(since));
+    }
     if (since > 2 * usual && !mutant(Mutant::kClientJudgesAfterItsNap)) {
       last_heard += since - usual;
       unreachable_since += since - usual;
@@ -93,6 +99,7 @@ struct Session::State {
 
   void lose_broker(TimePoint now, std::string reason, Commands& out) {
     if (welcome) {
+      story.tell(now, reason);
       unreachable_since = now;
       next_progress = now;
     }
@@ -121,6 +128,7 @@ struct Session::State {
     if (slots != 0) {
       next_workers_note.reset();
     } else if (!next_workers_note) {
+      story.tell(now, "the broker has no workers");
       next_workers_note = now + kHelloAgain;
     }
   }
@@ -155,6 +163,9 @@ void Session::connect(TimePoint now, Commands& out) {
 void Session::State::on_welcome(TimePoint now, const protocol::Welcome& message, Commands& out) {
   if (message.incarnation != incarnation || welcome) return;  // The answer to an earlier HELLO.
   welcome = message;
+  story.tell(now, "a session with broker " + protocol::to_hex(message.boot.value) +
+                      " began, with " + std::to_string(message.workers) + " workers and " +
+                      std::to_string(jobs.size()) + " jobs of this client");
   heartbeat_interval = std::max<Duration>(std::chrono::milliseconds(message.heartbeat_interval_ms),
                                           std::chrono::milliseconds(10));
   unreachable.reset();
@@ -170,11 +181,12 @@ void Session::State::on_welcome(TimePoint now, const protocol::Welcome& message,
 }
 
 void Session::State::on_rejected(TimePoint now, const protocol::Rejected& message, Commands& out) {
+  if (message.detail != last_rejection) story.tell(now, "the broker said: " + message.detail);
   last_rejection = message.detail;
   switch (message.reason) {
     case protocol::RejectReason::kWrongVersion:
     case protocol::RejectReason::kDuplicateId:
-      unreachable = "the broker refused this client: " + message.detail;
+      unreachable = "the broker refused this client: " + message.detail + story.tail(now);
       for (auto& [id, job] : jobs) wake(job, out);
       break;
     case protocol::RejectReason::kUnknownSession:
@@ -183,7 +195,7 @@ void Session::State::on_rejected(TimePoint now, const protocol::Rejected& messag
     case protocol::RejectReason::kMalformed:
     case protocol::RejectReason::kOutOfOrder:
     case protocol::RejectReason::kOverLimit:
-      out.push_back(Note{"the broker rejected a message: " + message.detail});
+      out.push_back(Note{"the broker rejected a message: " + message.detail + story.tail(now)});
       break;
   }
 }
@@ -225,6 +237,11 @@ void Session::State::on_message(TimePoint now, protocol::Message message, Comman
     }
   } else if (auto* failed = std::get_if<protocol::JobFailed>(&message)) {
     if (Job* job = find(failed->job)) {
+      // That workers refuse its program says all. That the broker refuses the job may not.
+      if (failed->error.kind == protocol::ErrorKind::kJobRefused) {
+        failed->error.detail += story.tail(now, failed->job);
+      }
+      story.tell(now, failed->job, "the broker ended the job");
       job->fail(std::move(failed->error));
       wake(*job, out);
     }
@@ -243,11 +260,14 @@ void Session::step(TimePoint now, Event event, Commands& out) {
     s.on_message(now, std::move(e->message), out);
   } else if (const auto* malformed = std::get_if<BrokerMalformed>(&event)) {
     s.last_rejection = malformed->detail;
-    out.push_back(Note{"the broker sent what is no message: " + malformed->detail});
+    out.push_back(
+        Note{"the broker sent what is no message: " + malformed->detail + s.story.tail(now)});
+    s.story.tell(now, "the broker sent what is no message: " + malformed->detail);
   } else if (std::holds_alternative<BrokerHeard>(event)) {
     s.last_heard = now;
   } else if (auto* opened = std::get_if<JobOpened>(&event)) {
     const JobId id = opened->spec.job;
+    s.story.tell(now, id, "job " + to_string(id) + " was opened");
     auto [at, is_new] =
         s.jobs.emplace(std::piecewise_construct, std::forward_as_tuple(id),
                        std::forward_as_tuple(std::move(*opened), s.options.result_bytes_max));
@@ -268,9 +288,9 @@ void Session::step(TimePoint now, Event event, Commands& out) {
       s.pump(now, *job, out);
     }
   } else if (const auto* job_closed = std::get_if<JobClosed>(&event)) {
-    if (s.jobs.erase(job_closed->job) != 0 && s.welcome) {
-      s.send(now, protocol::CloseJob{job_closed->job}, out);
-    }
+    if (s.jobs.erase(job_closed->job) == 0) return;
+    s.story.tell(now, job_closed->job, "job " + to_string(job_closed->job) + " was closed");
+    if (s.welcome) s.send(now, protocol::CloseJob{job_closed->job}, out);
   }
 }
 
@@ -306,6 +326,7 @@ void Session::expire(TimePoint now, Commands& out) {
       waited >= s.options.connect_timeout) {
     s.unreachable = "no broker answered for " + seconds_text(waited);
     if (!s.last_rejection.empty()) *s.unreachable += " (it last said: " + s.last_rejection + ")";
+    *s.unreachable += s.story.tail(now);
     for (const auto& [id, job] : s.jobs) s.wake(job, out);
   }
   if (!s.unreachable && now >= s.next_progress) {
@@ -387,7 +408,11 @@ std::uint64_t Session::unread_bytes(JobId id) const {
 }
 
 void Session::check_invariants() const {
-  for (const auto& [id, job] : state_->jobs) job.check_invariants();
+  try {
+    for (const auto& [id, job] : state_->jobs) job.check_invariants();
+  } catch (const std::logic_error& broken) {
+    throw std::logic_error(state_->story.after(broken.what(), state_->last_called));
+  }
 }
 
 }  // namespace achilles::client

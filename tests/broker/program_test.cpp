@@ -167,3 +167,20 @@ TEST_CASE("programs without a job stay at hand, the least recently used are drop
   CHECK(fetch(2) == 0);
   CHECK(fetch(1) == kParts);
 }
+
+TEST_CASE("a part that is asked for when the last job has just been closed is not waited for") {
+  Broker broker;
+  broker.client(1);
+  broker.worker(2);
+  broker.open(1, 1, 1, program(1));
+  broker.send(2, p::NeedProgram{program(1), 0});
+  broker.expect<p::NeedProgram>(1);
+  broker.send(1, part_of(program(1), kTotal, 0));
+  broker.expect<p::ProgramPart>(2);
+  broker.send(1, p::CloseJob{{{1}, 1}});
+  broker.send(2, p::NeedProgram{program(1), p::kPartBytes});
+  broker.send(2, p::NeedProgram{program(1), 0});
+  CHECK(broker.expect<p::ProgramPart>(2).offset == 0);
+  broker.open(1, 2, 1, program(1));
+  CHECK(broker.quiet());
+}

@@ -101,4 +101,10 @@ TEST_CASE("the story forgets its oldest lines, and errors carry it") {
   CHECK(lines.front() == "9.9 s ago: line 10");
   CHECK(story.lines(now + 10s, p::JobId{{1}, 1}).size() == p::Story::kLinesMax / 2);
   CHECK(story.after("broken", now + 10s).starts_with("broken\n  9.9 s ago: line 10\n"));
+  const std::string tail = story.tail(now + 10s, p::JobId{{1}, 1});
+  CHECK(tail.starts_with(" (what came before: 9.4 s ago: line 513; "));
+  CHECK(tail.ends_with("9.4 s ago: line 521)"));
+  CHECK(p::Story().tail(now).empty());
+  story.tell(now + 10s, std::string(5000, 'x'));
+  CHECK(story.tail(now + 10s).size() < 400);
 }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <variant>
 #include <vector>
@@ -14,44 +13,13 @@
 #include "protocol/codec.hpp"
 #include "protocol/hop.hpp"
 #include "protocol/inbox.hpp"
+#include "tests/fuzz/input.hpp"
 
 using namespace achilles::protocol;
+using achilles::fuzz::Input;
+using achilles::fuzz::require;
 
 namespace {
-
-void require(bool held) {
-  if (!held) std::abort();
-}
-
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : rest_(bytes) {}
-  bool empty() const { return rest_.empty(); }
-  std::uint64_t u8() {
-    if (rest_.empty()) return 0;
-    const std::uint8_t byte = rest_.front();
-    rest_ = rest_.subspan(1);
-    return byte;
-  }
-  std::uint64_t u16() {
-    const std::uint64_t low = u8();
-    return low | u8() << 8;
-  }
-  /// Small, or up to 2^63 where its highest bit is set.
-  std::uint64_t size() {
-    const std::uint64_t value = u16();
-    return value < 1 << 15 ? value : (value & 0x7FFF) << (u8() % 49);
-  }
-  /// A copy of its own: reading past its end is found by the sanitizer.
-  Bytes bytes(std::uint64_t size) {
-    const auto taken = rest_.first(std::min<std::size_t>(size, rest_.size()));
-    rest_ = rest_.subspan(taken.size());
-    return Bytes::copy(std::as_bytes(taken));
-  }
-
- private:
-  std::span<const std::uint8_t> rest_;
-};
 
 Bytes zeros(std::size_t size) {
   static const Bytes all = Bytes::own(std::vector<std::byte>(8 << 20));

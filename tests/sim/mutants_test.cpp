@@ -113,6 +113,25 @@ Plan unread_results(std::uint64_t seed) {
   return plan;
 }
 
+/// The broker is started again, and nothing else happens by which an item would run twice.
+Plan broker_restarts(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = static_cast<unsigned>(1 + seed % 4);
+  std::string problem;
+  plan.fault_weights = weights_from("restart-broker=3,stop-broker", problem).value();
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.fate_permille = 0;
+        job.inner.reset();
+        job.second_attempts = false;
+      }
+    }
+  }
+  plan.runs_once = true;
+  return plan;
+}
+
 struct Trial {
   Mutant mutant;
   std::string_view name;
@@ -139,6 +158,7 @@ constexpr std::array kMutants{
     Trial{Mutant::kKeepJobsIgnored, "kKeepJobsIgnored", many_sessions},
     Trial{Mutant::kAcceptedNotPassedOn, "kAcceptedNotPassedOn"},
     Trial{Mutant::kSecondForgotten, "kSecondForgotten", lost_stragglers},
+    Trial{Mutant::kChunksNotWithheld, "kChunksNotWithheld", broker_restarts},
     Trial{Mutant::kReturnedNotTold, "kReturnedNotTold"},
     Trial{Mutant::kDrainWaitsForGrants, "kDrainWaitsForGrants", unread_results},
     Trial{Mutant::kDeadTasksChunksLost, "kDeadTasksChunksLost"},
@@ -208,4 +228,5 @@ TEST_CASE("the worlds that catch mutants are whole without them") {
   CHECK(caught(Mutant::kNone, late_workers, 50).empty());
   CHECK(caught(Mutant::kNone, lost_stragglers, 50).empty());
   CHECK(caught(Mutant::kNone, unread_results, 50).empty());
+  CHECK(caught(Mutant::kNone, broker_restarts, 400).empty());
 }

@@ -95,6 +95,7 @@ struct Plan {
   FaultWeights fault_weights = usual_weights();
   p::Duration faults_within = 10s;
   unsigned duplicate_percent = 0;  ///< Of messages with results, which come twice.
+  bool runs_once = false;          ///< Nothing happens by which an item would have to run twice.
 
   /// Of so many messages one goes through the codec; of so many steps of a core one is followed by
   /// a check of all its tables.

@@ -43,6 +43,8 @@ void QueueMirror::heard_message(PeerId peer, const protocol::Message& message) {
   } else if (const auto* crashed = std::get_if<protocol::Crashed>(&message)) {
     heard_crash(*crashed, peer);
   } else if (const auto* holding = std::get_if<protocol::Holding>(&message)) {
+    // What it has may be taken from another worker.
+    unsure_ = true;
     for (const auto& held : holding->attempts) {
       const auto queue = queues_.find(held.job);
       if (queue != queues_.end()) queue->second.chunks.erase(held.first);
@@ -170,8 +172,12 @@ void QueueMirror::end_session(PeerId peer) {
     if (queue.client == peer) jobs.push_back(id);
   }
   for (const JobId id : jobs) forget_job(id);
-  // A worker's attempts stay its own when its session was replaced; whether it was is not known.
-  std::erase_if(attempts_, [&](const auto& entry) { return entry.second.worker == peer; });
+  std::vector<AttemptId> held;
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt.worker == peer) held.push_back(id);
+  }
+  // They are the worker's own still if its session was replaced, which takes a HELLO.
+  for (const AttemptId id : held) requeue(id, peer);
 }
 
 }  // namespace achilles::sim

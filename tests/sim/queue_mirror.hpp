@@ -1,7 +1,8 @@
 // What the broker's queues must hold, worked out from what is said to it and by it alone: so that
 // each time chunks are handed out, they are the right ones (PROTOCOL.md, section 8: within a job
-// the chunk with the wanted item first, then by index). Where it depends on more (what workers told
-// of former sessions, why a session ended), chunks are left out.
+// the chunk with the wanted item first, then by index; those of a lost worker are queued again).
+// Where it depends on more (what workers told of former sessions, whether a session was replaced by
+// another), chunks are left out.
 //
 // Whoever adds another way for a chunk into a queue, or out of one, tells it here. It may know of
 // fewer queued chunks than there are, never of more.
@@ -54,13 +55,14 @@ class QueueMirror {
   void requeue(protocol::AttemptId id, broker::PeerId peer);
   void begin_second(const protocol::Assignment& assignment);
   void forget_job(protocol::JobId id);
+  /// A worker's chunks are queued again, a client's jobs forgotten.
   void end_session(broker::PeerId peer);
 
   std::map<broker::PeerId, protocol::SessionId> sessions_;
   std::map<protocol::JobId, Queue> queues_;
   std::map<protocol::AttemptId, Attempt> attempts_;
   std::vector<protocol::JobId> handed_out_;
-  bool unsure_ = false;
+  bool unsure_ = false;  ///< This turn, sessions or claims change: what comes back may stay away.
 };
 
 }  // namespace achilles::sim

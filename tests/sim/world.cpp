@@ -212,7 +212,9 @@ JobRecord& World::open_job(p::JobId id, const JobPlan& plan) {
 
 void World::note_run(JobRecord& job, p::ItemIndex item) {
   ++tally_.item_runs;
-  if (job.runs[item]++ > 0) ++tally_.repeated_item_runs;
+  if (job.runs[item]++ == 0) return;
+  ++tally_.repeated_item_runs;
+  demand(!plan_.runs_once, "an item ran twice");
 }
 
 p::ProgramPart World::program_part(const p::NeedProgram& need) const {

@@ -1,6 +1,7 @@
 #include "worker/core/agent.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "protocol/batch.hpp"
@@ -78,10 +79,9 @@ void Agent::step(protocol::TimePoint now, Event event, Commands& out) {
                  [&](BrokerMessage& e) { state.on_broker(turn, e.message); },
                  [&](BrokerMalformed& e) {
                    state.link.heard(now);
-                   state.note(turn, Note::Level::kWarning,
-                              "The broker sent bytes that are no message (" + e.detail +
-                                  "); they were dropped. Check that broker and worker run the "
-                                  "same version of achilles.");
+                   state.note_odd(turn, "The broker sent bytes that are no message (" + e.detail +
+                                            "); they were dropped. Check that broker and worker "
+                                            "run the same version of achilles.");
                  },
                  [&](BrokerHeard&) { state.on_heard(turn); },
                  [&](TaskMessage& e) { state.on_task_message(turn, e.task, e.message); },
@@ -128,7 +128,11 @@ bool Agent::idle() const {
 }
 
 void Agent::check_invariants() const {
-  state_->check_invariants();
+  try {
+    state_->check_invariants();
+  } catch (const std::logic_error& broken) {
+    throw std::logic_error(state_->story.after(broken.what(), state_->last_called));
+  }
 }
 
 void Agent::State::begin(protocol::TimePoint now) {
@@ -137,6 +141,7 @@ void Agent::State::begin(protocol::TimePoint now) {
   const protocol::Duration since = now - last_called;
   if (since > 2 * link.interval()) {
     const protocol::Duration gap = since - link.interval();
+    story.tell(now, "this worker itself stood still for " + protocol::in_seconds(since));
     if (!mutant(Mutant::kWorkerJudgesAfterItsNap)) link.extend(gap);
     tasks.extend(gap);
     if (leave_by) *leave_by += gap;
@@ -150,7 +155,13 @@ void Agent::State::send(Turn& turn, protocol::Message message) {
 }
 
 void Agent::State::note(Turn& turn, Note::Level level, std::string text) {
+  tell(turn, text);
   turn.out.push_back(Note{level, std::move(text)});
+}
+
+void Agent::State::note_odd(Turn& turn, const std::string& text) {
+  turn.out.push_back(Note{Note::Level::kWarning, text + story.tail(turn.now)});
+  tell(turn, text);
 }
 
 void Agent::State::on_broker(Turn& turn, protocol::Message& message) {
@@ -163,24 +174,24 @@ void Agent::State::on_broker(Turn& turn, protocol::Message& message) {
   if (auto* bye = std::get_if<protocol::Bye>(&message)) return on_bye(turn, *bye);
   // Anything else is of a session that we have given up.
   if (!link.in_session()) return;
-  std::visit(
-      Overloaded{
-          [&](protocol::Heartbeat&) {},
-          [&](protocol::OpenJob& m) { on_open_job(turn, m); },
-          [&](protocol::CloseJob& m) { on_close_job(turn, m.job); },
-          [&](protocol::Assign& m) { on_assign(turn, m); },
-          [&](protocol::Grant& m) { on_grant(m.attempt); },
-          [&](protocol::Accepted& m) { on_accepted(m); },
-          [&](protocol::Revoke& m) { on_revoke(turn, m); },
-          [&](protocol::Recall& m) { on_recall(turn, m); },
-          [&](protocol::ProgramPart& m) { on_program_part(turn, m); },
-          [&](auto&) {
-            note(turn, Note::Level::kWarning,
-                 "The broker sent a message that workers do not take; it was dropped. Check that "
-                 "broker and worker run the same version of achilles.");
-          },
-      },
-      message);
+  std::visit(Overloaded{
+                 [&](protocol::Heartbeat&) {},
+                 [&](protocol::OpenJob& m) { on_open_job(turn, m); },
+                 [&](protocol::CloseJob& m) { on_close_job(turn, m.job); },
+                 [&](protocol::Assign& m) { on_assign(turn, m); },
+                 [&](protocol::Grant& m) { on_grant(m.attempt); },
+                 [&](protocol::Accepted& m) { on_accepted(m); },
+                 [&](protocol::Revoke& m) { on_revoke(turn, m); },
+                 [&](protocol::Recall& m) { on_recall(turn, m); },
+                 [&](protocol::ProgramPart& m) { on_program_part(turn, m); },
+                 [&](auto&) {
+                   note_odd(
+                       turn,
+                       "The broker sent a message that workers do not take; it was dropped. Check "
+                       "that broker and worker run the same version of achilles.");
+                 },
+             },
+             message);
 }
 
 void Agent::State::on_heard(Turn& turn) {
@@ -198,6 +209,8 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
       break;
   }
   last_warning.clear();
+  tell(turn, "a session with broker " + protocol::to_hex(welcome.boot.value) + " began, with " +
+                 std::to_string(attempts.size()) + " attempts from before");
   send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
                                    options.window_bytes, draining});
   close_empty_jobs(turn);  // Attempts may have died since the former session's end.
@@ -238,6 +251,7 @@ void Agent::State::on_open_job(Turn& turn, protocol::OpenJob& open) {
   if (jobs.find(open.job) != nullptr) return;
   Program& program = programs.get(open.program);
   ++program.jobs;
+  tell(turn, open.job, "job " + protocol::to_string(open.job) + " was opened");
   jobs.add(std::move(open), program);
   if (program.stage == Program::Stage::kUnknown) need_program(turn, program);
 }
@@ -246,6 +260,9 @@ void Agent::State::on_close_job(Turn& turn, protocol::JobId id) {
   Job* job = jobs.find(id);
   if (job == nullptr) return;
   Program& program = *job->program;
+  tell(turn, id,
+       "job " + protocol::to_string(id) + " was closed, with " +
+           std::to_string(job->attempts.size()) + " attempts here");
   std::vector<TaskId> skipping;
   while (Attempt* attempt = job->attempts.front()) {
     if (attempt->place != Attempt::Place::kGiven) {
@@ -306,12 +323,12 @@ void Agent::State::on_assign(Turn& turn, protocol::Assign& assign) {
     program.queue.push_back(*attempt);
   }
   if (unknown_job) {
-    note(turn, Note::Level::kWarning,
-         "The broker assigned chunks of a job that is not open here; they were returned.");
+    note_odd(turn,
+             "The broker assigned chunks of a job that is not open here; they were returned.");
   }
   if (twice) {
-    note(turn, Note::Level::kWarning,
-         "The broker assigned an attempt that is already here; the second one was dropped.");
+    note_odd(turn,
+             "The broker assigned an attempt that is already here; the second one was dropped.");
   }
   if (!returned.attempts.empty()) send(turn, std::move(returned));
   // These crossed our refusal. Saying it again is harmless, and the broker takes them back.
@@ -355,6 +372,7 @@ void Agent::State::on_accepted(const protocol::Accepted& accepted) {
 }
 
 void Agent::State::on_revoke(Turn& turn, const protocol::Revoke& revoke) {
+  tell(turn, std::to_string(revoke.attempts.size()) + " attempts were revoked");
   for (const auto id : revoke.attempts) {
     Attempt* attempt = attempts.find(id);
     if (attempt == nullptr || attempt->abandoned()) continue;
@@ -384,6 +402,7 @@ void Agent::State::on_drain(Turn& turn) {
     return leave(turn, link.in_session() ? "the worker was told twice to end" : "");
   }
   draining = true;
+  tell(turn, "it was told to drain");
   send(turn, protocol::WorkerState{options.slots, std::uint64_t{kAheadChunks} * options.slots,
                                    options.window_bytes, true});
   std::vector<std::pair<std::uint64_t, Attempt*>> unstarted;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/story.hpp"
 #include "worker/core/agent.hpp"
 #include "worker/core/attempt_table.hpp"
 #include "worker/core/broker_link.hpp"
@@ -49,6 +50,7 @@ struct Agent::State {
   State(AgentOptions given, protocol::TimePoint now);
 
   AgentOptions options;
+  protocol::Story story;
   BrokerLink link;
   ProgramTable programs;
   JobTable jobs;
@@ -70,7 +72,14 @@ struct Agent::State {
   void begin(protocol::TimePoint now);
   /// Whatever is said in a session. Nothing outside of one: the next one begins with HOLDING.
   void send(Turn& turn, protocol::Message message);
+  /// For the log, and for the story.
   void note(Turn& turn, Note::Level level, std::string text);
+  /// Of what should not happen: with what came before.
+  void note_odd(Turn& turn, const std::string& text);
+  void tell(const Turn& turn, std::string what) { story.tell(turn.now, std::move(what)); }
+  void tell(const Turn& turn, protocol::JobId job, std::string what) {
+    story.tell(turn.now, job, std::move(what));
+  }
   void on_broker(Turn& turn, protocol::Message& message);
   void on_heard(Turn& turn);
   void on_welcome(Turn& turn, const protocol::Welcome& welcome);
@@ -133,6 +142,8 @@ struct Agent::State {
   /// From wherever it is, to nowhere and out of the table.
   void drop(Attempt& attempt);
   std::string program_name(const Program& program) const;
+  /// "task process 3", as the story calls it.
+  static std::string task_name(const Task& task);
 
   // dispatch.cpp: what runs where.
   void settle(Turn& turn);

@@ -41,18 +41,24 @@ std::string Agent::State::program_name(const Program& program) const {
   return "program " + protocol::to_string(program.id);
 }
 
+std::string Agent::State::task_name(const Task& task) {
+  return "task process " + std::to_string(task.id.value);
+}
+
 // ---- programs -------------------------------------------------------------------------------
 
 void Agent::State::need_program(Turn& turn, Program& program) {
   program.stage = Program::Stage::kLoading;
+  tell(turn, program_name(program) + " is looked for in the cache");
   turn.out.push_back(LoadProgram{program.id});
 }
 
-void Agent::State::on_program_loaded(Turn&, protocol::ProgramId id) {
+void Agent::State::on_program_loaded(Turn& turn, protocol::ProgramId id) {
   Program* program = programs.find(id);
   if (program == nullptr) return;
   if (program->stage == Program::Stage::kLoading || program->stage == Program::Stage::kStored) {
     program->stage = Program::Stage::kReady;
+    tell(turn, program_name(*program) + " is ready");
   }
 }
 
@@ -71,6 +77,7 @@ void Agent::State::on_program_absent(Turn& turn, protocol::ProgramId id) {
   }
   program->stage = Program::Stage::kFetching;
   program->fetch = ProgramFetch(id);
+  tell(turn, program_name(*program) + " is fetched");
   for (auto& need : program->fetch.ask(turn.now)) send(turn, need);
 }
 
@@ -108,7 +115,9 @@ void Agent::State::refuse(Turn& turn, Program& program, std::string reason) {
     while (Attempt* attempt = job.attempts.front()) drop(*attempt);
   }
   for (Task* task : program.tasks) end_task(turn, *task, !task->idle());
-  note(turn, Note::Level::kWarning, "Refused " + program_name(program) + ": " + program.refusal);
+  tell(turn, program_name(program) + " was refused");
+  turn.out.push_back(
+      Note{Note::Level::kWarning, "Refused " + program_name(program) + ": " + program.refusal});
   send(turn, protocol::ProgramRefused{program.id, program.refusal});
 }
 
@@ -136,8 +145,10 @@ void Agent::State::on_task_ready(Turn& turn, Task& task, const protocol::TaskRea
                   "A task process that worker " + options.name + " started for " +
                       program_name(program) + " says that it runs program " +
                       protocol::to_string(ready.program) +
-                      "; check that the program does not exec another one before its main.");
+                      "; check that the program does not exec another one before its main." +
+                      story.tail(turn.now));
   }
+  tell(turn, task_name(task) + " is ready, as pid " + std::to_string(ready.pid));
   tasks.ready(task);
 }
 
@@ -209,6 +220,7 @@ void Agent::State::on_task_exited(Turn& turn, const TaskExited& exited) {
   Task* task = tasks.find(exited.task);
   if (task == nullptr) return;
   Program& program = *task->program;
+  tell(turn, task_name(*task) + " ended: " + exited.how);
   const bool on_purpose = task->stage == Task::Stage::kEnding;
   const bool was_starting = task->stage == Task::Stage::kStarting;
   const bool had_work = task->given.size() > task->abandoned_count;
@@ -268,6 +280,7 @@ void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& 
 
 void Agent::State::on_task_due(Turn& turn, Task& task) {
   if (task.stage == Task::Stage::kReady) {
+    tell(turn, task_name(task) + " still works for nobody, and is asked to end");
     tasks.ending(task, false);
     tasks.set_deadline(task, turn.now + kTerminateWithin);
     turn.out.push_back(TerminateTask{task.id});
@@ -284,6 +297,7 @@ void Agent::State::on_task_due(Turn& turn, Task& task) {
 void Agent::State::end_task(Turn& turn, Task& task, bool kill) {
   const bool told = task.stage == Task::Stage::kEnding;
   if (told && (task.killed || !kill)) return;
+  tell(turn, task_name(task) + (kill ? " is killed" : " is told to end"));
   tasks.ending(task, kill);
   // A user's thread or destructor may keep the process alive.
   if (!kill) tasks.set_deadline(task, turn.now + kHangUpWithin);
@@ -295,14 +309,16 @@ void Agent::State::early_death(Turn& turn, Program& program, const std::string& 
   if (program.stage == Program::Stage::kRefused) return;
   ++program.early_deaths;
   if (program.early_deaths < kEarlyDeathsMax) {
-    note(turn, Note::Level::kWarning,
-         "A task process of " + program_name(program) + " " + what + " Trying another one.");
+    note_odd(turn,
+             "A task process of " + program_name(program) + " " + what + " Trying another one.");
     return;
   }
+  // Where the reason is known, it says all. Where it has to be guessed, the story may help.
+  const std::string guesses = advice.empty() ? advice : advice + story.tail(turn.now);
   refuse(turn, program,
          "Worker " + options.name + " gave " + program_name(program) + " up after " +
              std::to_string(kEarlyDeathsMax) + " task processes in a row, of which the last " +
-             what + advice);
+             what + guesses);
 }
 
 void Agent::State::requeue_given(Turn& turn, Task& task) {

@@ -123,6 +123,7 @@ void Agent::State::start_tasks(Turn& turn, Program& program) {
   while (program.starting < waiting && free_slots() > 0) {
     evict_idle(turn, program);
     const Task& task = tasks.start(program, turn.now + kReadyWithin);
+    tell(turn, task_name(task) + " is started for " + program_name(program));
     turn.out.push_back(StartTask{task.id, program.id});
   }
 }
