@@ -46,8 +46,9 @@ struct Begun {
     welcome.session = {++sessions};
     mirror.told(SendMessage{peer, welcome});
   }
-  void assign(PeerId worker, p::ItemIndex first) {
-    mirror.told(SendMessage{worker, p::Assign{{{kJob, {++attempts}, 0, chunk_at(first)}}}});
+  /// A second attempt has no allowance.
+  void assign(PeerId worker, p::ItemIndex first, std::uint64_t allowance = 512) {
+    mirror.told(SendMessage{worker, p::Assign{{{kJob, {++attempts}, allowance, chunk_at(first)}}}});
   }
 };
 
@@ -79,4 +80,15 @@ TEST_CASE("the chunk of a worker that comes back stays its own") {
   begun.mirror.told(ForgetPeer{kWorker});
   begun.assign(kOther, 5);
   CHECK_FALSE(begun.mirror.fault().has_value());
+}
+
+TEST_CASE("the chunk of a lost worker that has a second attempt is not queued") {
+  Begun begun;
+  begun.assign(kOther, 0, 0);
+  begun.mirror.told(ForgetPeer{kWorker});
+  begun.assign(kOther, 5);
+  CHECK_FALSE(begun.mirror.fault().has_value());
+  begun.says(kOther, p::Returned{{{2}}});  // It was the first one by then.
+  begun.assign(kOther, 6);
+  CHECK(begun.mirror.fault().has_value());
 }
