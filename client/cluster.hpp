@@ -23,6 +23,7 @@ class Cluster {
 
   virtual void carry_out(SendToBroker command) = 0;
   virtual void carry_out(Reconnect command) = 0;
+  virtual void carry_out(AskWhetherThere command) = 0;
   virtual void carry_out(ServeProgram command) = 0;
 
   /// Moves everything that can move without blocking; what it means for the client is appended.

@@ -11,8 +11,8 @@
 namespace achilles::client {
 
 struct BrokerAddress {
-  std::string endpoint;
-  std::string source;  ///< For messages: "$ACHILLES_BROKER".
+  std::string endpoints;  ///< One, or several separated by commas.
+  std::string source;     ///< For messages: "$ACHILLES_BROKER".
 };
 
 /// The broker's address; nothing when the Pool is to be embedded. Throws Error when the

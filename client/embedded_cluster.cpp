@@ -66,6 +66,7 @@ void EmbeddedCluster::carry_out(SendToBroker command) {
 }
 
 void EmbeddedCluster::carry_out(Reconnect) {}
+void EmbeddedCluster::carry_out(AskWhetherThere) {}
 
 void EmbeddedCluster::carry_out(ServeProgram) {}  // The task processes exec this very program.
 

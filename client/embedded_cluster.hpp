@@ -25,6 +25,7 @@ class EmbeddedCluster final : public Cluster {
 
   void carry_out(SendToBroker command) override;
   void carry_out(Reconnect command) override;
+  void carry_out(AskWhetherThere command) override;
   void carry_out(ServeProgram command) override;
   void turn(protocol::TimePoint now, std::vector<Event>& events) override;
   int ready_fd() const override { return tasks_.ready_fd(); }

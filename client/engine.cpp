@@ -265,6 +265,8 @@ void Engine::carry_out_commands() {
       }
       cluster_->carry_out(std::move(*reconnect));
       session_.connect(now(), commands_);
+    } else if (const auto* ask = std::get_if<client::AskWhetherThere>(&command)) {
+      cluster_->carry_out(*ask);
     } else if (const auto* wake = std::get_if<client::WakeConsumer>(&command)) {
       const auto at = consumers_.find(wake->job);
       if (at == consumers_.end()) continue;

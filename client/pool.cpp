@@ -13,6 +13,7 @@
 #include "client/own_program.hpp"
 #include "client/remote_cluster.hpp"
 #include "protocol/transport/clock.hpp"
+#include "protocol/transport/endpoint.hpp"
 #include "worker/slots.hpp"
 
 namespace achilles {
@@ -55,7 +56,7 @@ std::shared_ptr<detail::Engine> make_engine(const PoolOptions& options) {
   }
   const auto program = client::OwnProgram::get();
   const auto broker = client::find_broker(options);
-  const auto session = session_options(options, program->name());
+  auto session = session_options(options, program->name());
   if (!broker) {
     const auto slots = options.slots != 0 ? options.slots : worker::usable_cores();
     auto cluster = std::make_unique<client::EmbeddedCluster>(slots, program, protocol::now());
@@ -64,7 +65,12 @@ std::shared_ptr<detail::Engine> make_engine(const PoolOptions& options) {
   }
   client::require_system_libraries_only();
   try {
-    auto cluster = std::make_unique<client::RemoteCluster>(broker->endpoint, program);
+    std::vector<std::string> endpoints;
+    for (const auto& endpoint : protocol::parse_peer_endpoints(broker->endpoints)) {
+      endpoints.push_back(protocol::to_string(endpoint));
+    }
+    session.brokers = endpoints.size();
+    auto cluster = std::make_unique<client::RemoteCluster>(std::move(endpoints), program);
     return std::make_shared<detail::Engine>(options, session, std::move(cluster), program->id());
   } catch (const std::invalid_argument& error) {
     throw Error("achilles cannot use the broker's address in " + broker->source + ": " +

@@ -14,14 +14,16 @@ namespace {
 constexpr auto kLastWordsMax = std::chrono::milliseconds(500);
 constexpr auto kGoodbyeMax = std::chrono::milliseconds(1000);
 constexpr protocol::Duration kRetryAfter = std::chrono::milliseconds(5);
+constexpr protocol::Duration kQuestionEvery = std::chrono::milliseconds(100);
 /// Messages taken in at a time, so that the user gets results meanwhile.
 constexpr int kMessagesPerTurn = 256;
 
 }  // namespace
 
-RemoteCluster::RemoteCluster(std::string endpoint, std::shared_ptr<const OwnProgram> program)
-    : endpoint_(std::move(endpoint)), program_(std::move(program)) {
-  connect();
+RemoteCluster::RemoteCluster(std::vector<std::string> endpoints,
+                             std::shared_ptr<const OwnProgram> program)
+    : endpoints_(std::move(endpoints)), program_(std::move(program)) {
+  connect(0);
 }
 
 RemoteCluster::~RemoteCluster() {
@@ -30,11 +32,13 @@ RemoteCluster::~RemoteCluster() {
   send(protocol::Bye{"the Pool is closed"});
 }
 
-void RemoteCluster::connect() {
+void RemoteCluster::connect(std::size_t broker) {
+  question_.reset();
+  broker_ = broker;
   // The answer to a BYE is still to go out; nothing waits for it here.
   if (socket_) socket_->set_linger(kLastWordsMax);
   socket_ = std::make_unique<protocol::DealerSocket>(context_);
-  socket_->connect(endpoint_);
+  socket_->connect(endpoints_.at(broker));
   hop_ = protocol::Hop(protocol::Hop::End::kPeer);
 }
 
@@ -51,8 +55,12 @@ void RemoteCluster::carry_out(SendToBroker command) {
   send(command.message);
 }
 
-void RemoteCluster::carry_out(Reconnect) {
-  connect();
+void RemoteCluster::carry_out(Reconnect command) {
+  connect(command.broker);
+}
+
+void RemoteCluster::carry_out(AskWhetherThere command) {
+  question_.emplace(context_, command.broker, endpoints_.at(command.broker));
 }
 
 void RemoteCluster::carry_out(ServeProgram command) {
@@ -77,12 +85,18 @@ void RemoteCluster::turn(TimePoint now, std::vector<Event>& events) {
     }
   }
   flush();  // What it took makes room, what it sent is taken.
+  if (question_ && question_->answered()) {
+    events.push_back(BrokerThere{question_->broker()});
+    question_.reset();
+  }
   more_to_receive_ = socket_->poll_prepare();
 }
 
 std::optional<TimePoint> RemoteCluster::next_deadline() const {
   if (more_to_receive_) return TimePoint{};  // At once.
   if (socket_->wants_retry()) return last_turn_ + kRetryAfter;
+  // Its descriptor is not polled: it is there for a moment, while the first broker is away.
+  if (question_) return last_turn_ + kQuestionEvery;
   return std::nullopt;
 }
 

@@ -47,10 +47,17 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::string joined(const std::vector<std::string>& endpoints) {
+  std::string text;
+  for (const auto& endpoint : endpoints) text += (text.empty() ? "" : ",") + endpoint;
+  return text;
+}
+
 int work(const worker::WorkerOptions& options) {
   protocol::SignalWatcher signals;
+  const std::string endpoints = joined(options.endpoints);
   worker::WorkerShellOptions shell_options;
-  shell_options.endpoint = options.endpoint;
+  shell_options.endpoints = options.endpoints;
   shell_options.name = options.name;
   shell_options.host = host_name();
   shell_options.cache_folder = options.cache_folder;
@@ -60,7 +67,7 @@ int work(const worker::WorkerOptions& options) {
   worker::WorkerShell shell(std::move(shell_options));
   shell.watch_signals(signals);
   spdlog::info("worker {} with {} slots, programs in {}, connecting to the broker at {}",
-               options.name, options.slots, options.cache_folder, options.endpoint);
+               options.name, options.slots, options.cache_folder, endpoints);
   switch (shell.run()) {
     case worker::WorkerShell::End::kLeft:
       spdlog::info("left the cluster");
@@ -72,7 +79,7 @@ int work(const worker::WorkerOptions& options) {
           "gave up: no answer from the broker at {} within {} s; start achilles-broker there, or "
           "give "
           "its address with --broker",
-          options.endpoint, static_cast<double>(options.connect_timeout.count()) / 1000);
+          endpoints, static_cast<double>(options.connect_timeout.count()) / 1000);
       return worker::kExitFailure;
   }
   return worker::kExitFailure;

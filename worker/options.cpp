@@ -49,8 +49,10 @@ std::variant<WorkerOptions, LeaveAtOnce> parse_command_line(int argc, const char
   CLI::App app("Runs this machine's share of an achilles cluster's jobs.", "achilles-worker");
   app.set_version_flag("--version", version_text(), "Print the versions and exit");
   app.add_option("--broker", broker,
-                 "The broker's address; else $ACHILLES_BROKER, else " + std::string(kDefaultBroker))
-      ->type_name("tcp://HOST:PORT");
+                 "The broker's address, or several separated by commas: the first that answers is "
+                 "taken; else $ACHILLES_BROKER, else " +
+                     std::string(kDefaultBroker))
+      ->type_name("tcp://HOST:PORT[,…]");
   app.add_option("--slots", slots,
                  "Task processes at a time; else one for each usable core (" +
                      std::to_string(surroundings.usable_cores) + ")")
@@ -97,11 +99,11 @@ std::variant<WorkerOptions, LeaveAtOnce> parse_command_line(int argc, const char
         "with --cache.");
   }
   try {
-    const auto endpoint = protocol::parse_peer_endpoint(broker);
-    options.endpoint = protocol::to_string(endpoint);
-    if (!insecure && !protocol::is_loopback(endpoint)) {
+    for (const auto& endpoint : protocol::parse_peer_endpoints(broker)) {
+      options.endpoints.push_back(protocol::to_string(endpoint));
+      if (insecure || protocol::is_loopback(endpoint)) continue;
       return complain(
-          options.endpoint +
+          options.endpoints.back() +
           " is not on this machine, and this version of achilles has no keys yet: "
           "whoever can reach that broker, or pose as it, could run programs here as you. "
           "On a network where you trust everyone, say so with --insecure.");

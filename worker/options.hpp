@@ -7,11 +7,12 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace achilles::worker {
 
 struct WorkerOptions {
-  std::string endpoint;
+  std::vector<std::string> endpoints;
   std::string name;
   std::string cache_folder;
   std::string log_level;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "protocol/hop.hpp"
+#include "protocol/transport/broker_question.hpp"
 #include "protocol/transport/clock.hpp"
 #include "protocol/transport/poll_loop.hpp"
 #include "protocol/transport/socket.hpp"
@@ -41,6 +42,7 @@ AgentOptions agent_options(const WorkerShellOptions& options) {
   agent.host = options.host;
   agent.pid = static_cast<std::uint32_t>(::getpid());
   agent.slots = options.slots;
+  agent.brokers = options.endpoints.size();
   return agent;
 }
 
@@ -49,7 +51,9 @@ AgentOptions agent_options(const WorkerShellOptions& options) {
 struct WorkerShell::State {
   explicit State(WorkerShellOptions options_);
 
-  void open_socket();
+  /// To that broker of the list.
+  void open_socket(std::size_t broker);
+  void stop_asking();
   void receive_from_broker();
   void flush_to_broker();
   void note_answer(const protocol::Message& message);
@@ -63,6 +67,7 @@ struct WorkerShell::State {
 
   void carry_out(SendToBroker& command);
   void carry_out(Reconnect& command);
+  void carry_out(AskWhetherThere& command);
   void carry_out(LoadProgram& command) { cache.load(command.program); }
   void carry_out(StoreProgramPart& command) { cache.store(std::move(command.part)); }
   void carry_out(Leave&) { leave_by = protocol::now() + kLastResultsPatience; }
@@ -75,9 +80,13 @@ struct WorkerShell::State {
   const WorkerShellOptions options;
   protocol::PollLoop loop;
   protocol::Context context;
+  std::string endpoint;  ///< Of the present broker.
   std::optional<protocol::DealerSocket> socket;
+  /// Whether another broker is there.
+  std::optional<protocol::BrokerQuestion> question;
   protocol::Hop hop{protocol::Hop::End::kPeer};
   protocol::PollLoop::WatchId socket_watch = 0;
+  protocol::PollLoop::WatchId question_watch = 0;
   ProgramCache cache;
   ScratchFolders scratch;
   TaskManager tasks;
@@ -85,6 +94,7 @@ struct WorkerShell::State {
 
   // Callbacks of the loop only mark what is ready: they must not throw, what follows may.
   bool broker_ready = false;
+  bool question_ready = false;
   bool tasks_ready = false;
   bool cache_ready = false;
   protocol::SignalWatcher* signals = nullptr;
@@ -120,17 +130,18 @@ WorkerShell::State::State(WorkerShellOptions options_)
   if (!cache.problem().empty()) spdlog::warn("{}", cache.problem());
   loop.watch(tasks.ready_fd(), {}, [this](bool, bool) { tasks_ready = true; });
   loop.watch(cache.event_fd(), {}, [this](bool, bool) { cache_ready = true; });
-  open_socket();
+  open_socket(0);
 }
 
-void WorkerShell::State::open_socket() {
+void WorkerShell::State::open_socket(std::size_t broker) {
   if (socket) {
     loop.unwatch(socket_watch);
     socket->set_linger(kLastWordsLinger);  // The answer to a BYE is still to go out.
   }
   socket.reset();
   socket.emplace(context);
-  socket->connect(options.endpoint);
+  endpoint = options.endpoints.at(broker);
+  socket->connect(endpoint);
   hop = protocol::Hop(protocol::Hop::End::kPeer);
   socket_watch = loop.watch(*socket, [this] { broker_ready = true; });
   answered = false;
@@ -162,7 +173,7 @@ void WorkerShell::State::flush_to_broker() {
 void WorkerShell::State::note_answer(const protocol::Message& message) {
   if (answered || !std::holds_alternative<protocol::Welcome>(message)) return;
   answered = ever_answered = true;
-  spdlog::info("connected to the broker at {}", options.endpoint);
+  spdlog::info("connected to the broker at {}", endpoint);
 }
 
 void WorkerShell::State::check_interrupts() {
@@ -186,6 +197,10 @@ void WorkerShell::State::check_interrupts() {
 void WorkerShell::State::collect_events() {
   check_interrupts();
   if (std::exchange(broker_ready, false)) receive_from_broker();
+  if (std::exchange(question_ready, false) && question && question->answered()) {
+    events.push_back(BrokerThere{question->broker()});
+    stop_asking();
+  }
   if (std::exchange(tasks_ready, false) || tasks.events_waiting()) tasks.take_events(events);
   if (std::exchange(cache_ready, false)) {
     for (Event& event : cache.take_events()) events.push_back(std::move(event));
@@ -197,7 +212,7 @@ void WorkerShell::State::report_silence(TimePoint now) {
   report_at = now + kReportInterval;
   spdlog::warn(
       "no answer from the broker at {} so far; is achilles-broker running there? Trying on",
-      options.endpoint);
+      endpoint);
 }
 
 std::optional<TimePoint> WorkerShell::State::next_deadline() const {
@@ -244,8 +259,21 @@ void WorkerShell::State::carry_out(SendToBroker& command) {
 
 void WorkerShell::State::carry_out(Reconnect& command) {
   if (answered) spdlog::warn("connecting to the broker anew: {}", command.reason);
-  open_socket();
+  stop_asking();
+  open_socket(command.broker);
   agent.connect(protocol::now(), commands);
+}
+
+void WorkerShell::State::carry_out(AskWhetherThere& command) {
+  stop_asking();
+  question.emplace(context, command.broker, options.endpoints.at(command.broker));
+  question_watch = loop.watch(question->socket(), [this] { question_ready = true; });
+}
+
+void WorkerShell::State::stop_asking() {
+  if (!question) return;
+  loop.unwatch(question_watch);
+  question.reset();
 }
 
 void WorkerShell::State::carry_out(Note& command) {

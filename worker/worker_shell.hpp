@@ -9,13 +9,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "protocol/transport/signals.hpp"
 
 namespace achilles::worker {
 
 struct WorkerShellOptions {
-  std::string endpoint;  ///< tcp://HOST:PORT of the broker.
+  std::vector<std::string> endpoints;  ///< tcp://HOST:PORT of the broker, or of several.
   std::string name;
   std::string host;
   std::string cache_folder;

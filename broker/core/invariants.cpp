@@ -30,6 +30,7 @@ void Scheduler::State::check_invariants() const {
 
   std::size_t attempts_of_jobs = 0;
   std::size_t jobs_of_clients = 0;
+  std::size_t jobs_withheld = 0;
   for (const auto& [id, client] : clients.all()) {
     const Peer* peer = peers.find(Role::kClient, id.value);
     require(peer != nullptr ? peer->id == client.peer : !client.present(), "a client has no peer");
@@ -41,12 +42,15 @@ void Scheduler::State::check_invariants() const {
     check_job(job);
     attempts_of_jobs += job.assigned.size() + job.seconds.size() + job.delivered.size();
     require(job.known || !job.opened, "an open job is not known");
-    require(job.withheld == withheld.contains(id), "a job is withheld by half");
+    require(!job.withheld_until || withheld.contains({*job.withheld_until, id}),
+            "a job is withheld by half");
+    jobs_withheld += job.withheld_until ? 1 : 0;
     if (!job.known) continue;
     const Program* program = programs.find(job.open.program);
     require(program != nullptr && program->jobs.contains(id), "an open job's program is gone");
   }
   require(attempts_of_jobs == attempts.size(), "an attempt belongs to no job");
+  require(jobs_withheld == withheld.size(), "a job that is withheld is gone");
   for (const auto id : ready.jobs()) {
     const Job* job = jobs.find(id);
     require(job != nullptr, "a closed job is in the ready queue");

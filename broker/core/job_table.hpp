@@ -23,6 +23,7 @@
 
 #include "protocol/limits.hpp"
 #include "protocol/messages.hpp"
+#include "protocol/time.hpp"
 
 namespace achilles::broker {
 
@@ -58,9 +59,10 @@ struct Deaths {
 
 struct Job {
   protocol::OpenJob open;
-  bool known = false;     ///< `open` is what a client said. Else only its number is known.
-  bool opened = false;    ///< In the client's present session.
-  bool withheld = false;  ///< Its chunks wait for workers that may hold them already.
+  bool known = false;   ///< `open` is what a client said. Else only its number is known.
+  bool opened = false;  ///< In the client's present session.
+  /// Its chunks wait for workers that may hold them already.
+  std::optional<protocol::TimePoint> withheld_until;
   std::uint64_t resubmits_left = 0;  ///< So many chunks the client is to submit again first.
   std::map<protocol::ItemIndex, protocol::Chunk> queued;
   std::map<protocol::ItemIndex, protocol::AttemptId> assigned;

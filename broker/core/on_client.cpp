@@ -197,7 +197,7 @@ void Scheduler::State::send_window(Job& job) {
 void Scheduler::State::close_job(Job& job) {
   const JobId id = job.id();
   ready.remove(id);
-  withheld.erase(id);
+  if (job.withheld_until) withheld.erase({*job.withheld_until, id});
   // The workers drop what they have of it without a word, so its accounts are settled now; what
   // still arrives is news of unknown attempts.
   while (!job.seconds.empty()) release(job.seconds.begin()->second);

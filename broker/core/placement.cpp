@@ -89,7 +89,7 @@ void Scheduler::State::grant(Job& job, AttemptId id) {
 }
 
 bool Scheduler::State::may_run(const Job& job, const Job::Next& next) const {
-  if (job.withheld) return false;
+  if (job.withheld_until) return false;
   return next.wanted || job.has_credit_for(job.allowance_bytes(next.chunk->items.count()));
 }
 

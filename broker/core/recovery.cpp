@@ -264,11 +264,12 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
              open.resubmits == 0 ? "its client opened it"
                                  : "its client opened it again, with " +
                                        std::to_string(open.resubmits) + " chunks from before");
-  // After a start of the broker, workers that hold chunks of the job may not be back yet.
-  const bool may_be_held = !was_known && open.resubmits > 0 && last_call < recovery_due();
+  // From before a start of this broker, or from another one: workers that hold chunks of the job
+  // may not be here yet.
+  const bool may_be_held = !was_known && open.resubmits > 0;
   if (may_be_held && !mutant(Mutant::kChunksNotWithheld)) {
-    job.withheld = true;
-    withheld.insert(job.id());
+    job.withheld_until = last_call + 3 * options.heartbeat_interval;
+    withheld.insert({*job.withheld_until, job.id()});
   }
   if (open.resubmits == 0) end_recovery(job);
 }
@@ -341,9 +342,10 @@ void Scheduler::State::end_recovery(Job& job) {
 }
 
 void Scheduler::State::stop_withholding() {
-  for (const JobId id : std::exchange(withheld, {})) {
-    Job& job = *jobs.find(id);
-    job.withheld = false;
+  while (!withheld.empty() && withheld.begin()->first <= last_call) {
+    Job& job = *jobs.find(withheld.begin()->second);
+    withheld.erase(withheld.begin());
+    job.withheld_until.reset();
     touch(job);
   }
 }

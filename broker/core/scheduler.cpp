@@ -101,7 +101,7 @@ void Scheduler::expire(TimePoint now, Commands& out) {
   }
   while (const auto client = state_->clients.due(now)) state_->end_client(*client);
   while (Worker* worker = state_->workers.release_from_quarantine(now)) state_->touch(*worker);
-  if (state_->recovery_due() <= now) state_->stop_withholding();
+  state_->stop_withholding();
   if (state_->look_due && *state_->look_due <= now) state_->look_for_stragglers();
   if (state_->refusals_due && *state_->refusals_due <= now) {
     state_->refusals_due.reset();
@@ -123,7 +123,7 @@ std::optional<TimePoint> Scheduler::next_deadline() const {
   consider(state_->look_due);
   consider(state_->clients.next_due());
   consider(state_->workers.next_release());
-  if (!state_->withheld.empty()) consider(state_->recovery_due());
+  if (!state_->withheld.empty()) consider(state_->withheld.begin()->first);
   return next;
 }
 

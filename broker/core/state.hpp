@@ -51,8 +51,8 @@ struct Scheduler::State {
   ReadyQueue ready;
   ProgramTable programs;
 
-  /// Jobs whose chunks are withheld until `recovery_due`.
-  std::set<protocol::JobId> withheld;
+  /// Jobs whose chunks are withheld, by until when.
+  std::set<std::pair<protocol::TimePoint, protocol::JobId>> withheld;
 
   std::vector<protocol::JobId> touched_jobs;
   std::vector<protocol::WorkerId> touched_workers;
@@ -92,8 +92,6 @@ struct Scheduler::State {
   void drop_peer(Peer& peer, Ending ending, const std::string& why);
   /// Ends the peer's session: what it held waits for it, goes on elsewhere, or ends.
   void end_session(Peer& peer, Ending ending);
-  /// Whether the broker has been up for long enough that all who knew the last one are back.
-  protocol::TimePoint recovery_due() const { return started + 3 * options.heartbeat_interval; }
   void look_after(Peer& peer);
   void send(PeerId peer, protocol::Message message);
   void reject(Peer& peer, protocol::RejectReason reason, std::string detail);

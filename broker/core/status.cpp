@@ -132,10 +132,10 @@ void Scheduler::State::explain_queue(const Job& job, std::vector<std::string>& r
   if (next.chunk == nullptr) return;
   const std::string queued =
       counted(job.queued.size(), "chunk") + " of it " + (job.queued.size() == 1 ? "waits" : "wait");
-  if (job.withheld) {
+  if (job.withheld_until) {
     reasons.push_back(queued +
-                      " because the broker was just started: workers may come back that "
-                      "have them already.");
+                      " because their client has just come, with work from before: workers may "
+                      "follow that have it already.");
     return;
   }
   if (!may_run(job, next)) {

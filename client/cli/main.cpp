@@ -11,19 +11,21 @@ using namespace achilles;
 
 namespace {
 
-int print_why(const protocol::WhyReply& why, const cli::StatusOptions& options) {
+int print_why(const protocol::WhyReply& why, const std::string& endpoint,
+              const cli::StatusOptions& options) {
   if (why.reasons.empty()) {
-    std::cerr << "achilles: the broker at " << options.endpoint << " has no open job "
-              << options.why << "; achilles status lists those that it has.\n";
+    std::cerr << "achilles: the broker at " << endpoint << " has no open job " << options.why
+              << "; achilles status lists those that it has.\n";
     return cli::kExitFailure;
   }
   std::cout << (options.json ? cli::why_json(why) : cli::why_text(why)) << std::flush;
   return std::cout ? 0 : cli::kExitFailure;
 }
 
-int print_status(const protocol::StatusReply& status, const cli::StatusOptions& options) {
-  std::cout << (options.json ? cli::status_json(status, options.endpoint)
-                             : cli::status_table(status, options.endpoint))
+int print_status(const protocol::StatusReply& status, const std::string& endpoint,
+                 const cli::StatusOptions& options) {
+  std::cout << (options.json ? cli::status_json(status, endpoint)
+                             : cli::status_table(status, endpoint))
             << std::flush;
   return std::cout ? 0 : cli::kExitFailure;
 }
@@ -41,15 +43,22 @@ int main(int argc, char** argv) {
   const auto& options = std::get<cli::StatusOptions>(command);
   protocol::Message request = protocol::StatusRequest{};
   if (!options.why.empty()) request = protocol::WhyRequest{options.why};
-  const auto answer = cli::ask_broker(options.endpoint, request, options.timeout, [&] {
-    std::cerr << "achilles: waiting for the broker at " << options.endpoint << " (at most "
-              << static_cast<double>(options.timeout.count()) / 1000 << " s)" << std::endl;
-  });
-  if (const auto* none = std::get_if<cli::NoAnswer>(&answer)) {
-    std::cerr << "achilles: " << none->sentence << '\n';
-    return cli::kExitFailure;
+  // In turn, as clients and workers do: the first that answers is the one that they are with.
+  const auto timeout = options.timeout / options.endpoints.size();
+  for (const auto& endpoint : options.endpoints) {
+    const auto answer = cli::ask_broker(endpoint, request, timeout, [&] {
+      std::cerr << "achilles: waiting for the broker at " << endpoint << " (at most "
+                << static_cast<double>(timeout.count()) / 1000 << " s)" << std::endl;
+    });
+    if (const auto* none = std::get_if<cli::NoAnswer>(&answer)) {
+      std::cerr << "achilles: " << none->sentence << '\n';
+      continue;
+    }
+    const auto& reply = std::get<protocol::Message>(answer);
+    if (const auto* why = std::get_if<protocol::WhyReply>(&reply)) {
+      return print_why(*why, endpoint, options);
+    }
+    return print_status(std::get<protocol::StatusReply>(reply), endpoint, options);
   }
-  const auto& reply = std::get<protocol::Message>(answer);
-  if (const auto* why = std::get_if<protocol::WhyReply>(&reply)) return print_why(*why, options);
-  return print_status(std::get<protocol::StatusReply>(reply), options);
+  return cli::kExitFailure;
 }

@@ -38,8 +38,10 @@ std::variant<StatusOptions, Leave> parse_command_line(int argc, const char* cons
   status
       ->add_option(
           "--broker", broker,
-          "The broker's address; else $ACHILLES_BROKER, else " + std::string(kDefaultBroker))
-      ->type_name("tcp://HOST:PORT");
+          "The broker's address, or several separated by commas, which are asked in turn; else "
+          "$ACHILLES_BROKER, else " +
+              std::string(kDefaultBroker))
+      ->type_name("tcp://HOST:PORT[,…]");
   status->add_flag("--json", options.json, "Print JSON instead of a table");
   status
       ->add_option(
@@ -63,7 +65,9 @@ std::variant<StatusOptions, Leave> parse_command_line(int argc, const char* cons
   }
   options.timeout = std::chrono::milliseconds(std::llround(std::ceil(timeout_s * 1000)));
   try {
-    options.endpoint = protocol::to_string(protocol::parse_peer_endpoint(broker));
+    for (const auto& endpoint : protocol::parse_peer_endpoints(broker)) {
+      options.endpoints.push_back(protocol::to_string(endpoint));
+    }
   } catch (const std::invalid_argument& error) {
     return complain(error.what());
   }

@@ -4,11 +4,12 @@
 #include <chrono>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace achilles::cli {
 
 struct StatusOptions {
-  std::string endpoint;
+  std::vector<std::string> endpoints;
   std::chrono::milliseconds timeout{};
   bool json = false;
   std::string

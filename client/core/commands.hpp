@@ -1,6 +1,7 @@
 // All that the client's core can ask for.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,9 +13,15 @@ namespace achilles::client {
 struct SendToBroker {
   protocol::Message message;
 };
-/// The broker was silent too long: close the connection, make a new one, then call connect.
+/// The broker was silent too long, or another one is to be tried: close the connection, make a new
+/// one to this broker of the list, then call connect.
 struct Reconnect {
   std::string reason;
+  std::size_t broker = 0;
+};
+/// Does this broker of the list answer? Another question takes the place of an unanswered one.
+struct AskWhetherThere {
+  std::size_t broker = 0;
 };
 /// A job has something new for its user: a result, room for input, its end or its failure.
 struct WakeConsumer {
@@ -34,7 +41,8 @@ struct Note {
   std::string text;
 };
 
-using Command = std::variant<SendToBroker, Reconnect, WakeConsumer, ServeProgram, Connected, Note>;
+using Command = std::variant<SendToBroker, Reconnect, AskWhetherThere, WakeConsumer, ServeProgram,
+                             Connected, Note>;
 using Commands = std::vector<Command>;
 
 }  // namespace achilles::client

@@ -1,6 +1,7 @@
 // All that can happen to the client's core.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,10 @@ struct BrokerMalformed {
 };
 /// A part of a message came from the broker, or it took parts: a sign of life and nothing more.
 struct BrokerHeard {};
+/// A broker of the list that was asked whether it is there (AskWhetherThere) answered.
+struct BrokerThere {
+  std::size_t broker = 0;
+};
 /// The user called map, imap, apply…
 struct JobOpened {
   protocol::OpenJob spec;
@@ -44,7 +49,7 @@ struct JobClosed {
   protocol::JobId job;
 };
 
-using Event = std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, JobOpened, ChunkClosed,
-                           InputEnded, ConsumerWaits, JobClosed>;
+using Event = std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, BrokerThere, JobOpened,
+                           ChunkClosed, InputEnded, ConsumerWaits, JobClosed>;
 
 }  // namespace achilles::client

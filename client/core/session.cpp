@@ -6,6 +6,7 @@
 
 #include "client/core/job.hpp"
 #include "protocol/batch.hpp"
+#include "protocol/broker_choice.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/mutant.hpp"
 #include "protocol/story.hpp"
@@ -38,7 +39,10 @@ void keep_earlier(std::optional<TimePoint>& earliest, std::optional<TimePoint> c
 }  // namespace
 
 struct Session::State {
+  explicit State(SessionOptions o) : options(std::move(o)), choice(options.brokers) {}
+
   SessionOptions options;
+  protocol::BrokerChoice choice;
   std::map<JobId, Job> jobs;
   protocol::Story story;
 
@@ -97,7 +101,9 @@ struct Session::State {
     send(now, std::move(hello), out);
   }
 
-  void lose_broker(TimePoint now, std::string reason, Commands& out) {
+  enum class Then : std::uint8_t { kStay, kElsewhere };
+  void lose_broker(TimePoint now, std::string reason, Then then, Commands& out) {
+    if (then == Then::kElsewhere) welcome ? choice.lost() : choice.unanswered();
     if (welcome) {
       story.tell(now, reason);
       unreachable_since = now;
@@ -106,7 +112,11 @@ struct Session::State {
     welcome.reset();
     next_workers_note.reset();
     for (auto& [id, job] : jobs) job.restart();
-    out.push_back(Reconnect{std::move(reason)});
+    out.push_back(Reconnect{std::move(reason), choice.current()});
+  }
+  /// How long a broker may say nothing to our HELLOs. With others to try, patience is short.
+  Duration hello_patience() const {
+    return (choice.several() ? protocol::kSuspectAfter : protocol::kLostAfter) * kHelloAgain;
   }
 
   void open(TimePoint now, const Job& job, Commands& out) { send(now, job.opening(), out); }
@@ -145,8 +155,8 @@ struct Session::State {
   void on_results(TimePoint now, protocol::Results message, Commands& out);
 };
 
-Session::Session(SessionOptions options, TimePoint now) : state_(std::make_unique<State>()) {
-  state_->options = std::move(options);
+Session::Session(SessionOptions options, TimePoint now)
+    : state_(std::make_unique<State>(std::move(options))) {
   state_->last_sent = state_->last_heard = state_->last_called = now;
   state_->unreachable_since = now;
   state_->next_progress = now + kHelloAgain;
@@ -161,7 +171,13 @@ void Session::connect(TimePoint now, Commands& out) {
 }
 
 void Session::State::on_welcome(TimePoint now, const protocol::Welcome& message, Commands& out) {
-  if (message.incarnation != incarnation || welcome) return;  // The answer to an earlier HELLO.
+  if (message.incarnation != incarnation) return;  // The answer to an earlier HELLO.
+  if (welcome) {
+    const bool same = message.boot == welcome->boot && message.session == welcome->session;
+    if (!same) lose_broker(now, "the broker began another session", Then::kStay, out);
+    return;
+  }
+  choice.joined(now);
   welcome = message;
   story.tell(now, "a session with broker " + protocol::to_hex(message.boot.value) +
                       " began, with " + std::to_string(message.workers) + " workers and " +
@@ -190,7 +206,8 @@ void Session::State::on_rejected(TimePoint now, const protocol::Rejected& messag
       for (auto& [id, job] : jobs) wake(job, out);
       break;
     case protocol::RejectReason::kUnknownSession:
-      if (welcome) lose_broker(now, "the broker does not know this session any more", out);
+      if (welcome)
+        lose_broker(now, "the broker does not know this session any more", Then::kStay, out);
       break;
     case protocol::RejectReason::kMalformed:
     case protocol::RejectReason::kOutOfOrder:
@@ -249,7 +266,7 @@ void Session::State::on_message(TimePoint now, protocol::Message message, Comman
     out.push_back(ServeProgram{*need});
   } else if (const auto* bye = std::get_if<protocol::Bye>(&message)) {
     send(now, protocol::Bye{"the broker leaves"}, out);
-    lose_broker(now, "the broker said goodbye: " + bye->reason, out);
+    lose_broker(now, "the broker said goodbye: " + bye->reason, Then::kElsewhere, out);
   }
 }
 
@@ -265,6 +282,10 @@ void Session::step(TimePoint now, Event event, Commands& out) {
     s.story.tell(now, "the broker sent what is no message: " + malformed->detail);
   } else if (std::holds_alternative<BrokerHeard>(event)) {
     s.last_heard = now;
+  } else if (const auto* there = std::get_if<BrokerThere>(&event)) {
+    if (s.welcome && s.choice.answered(there->broker)) {
+      s.lose_broker(now, "a broker that is named earlier answers again", State::Then::kStay, out);
+    }
   } else if (auto* opened = std::get_if<JobOpened>(&event)) {
     const JobId id = opened->spec.job;
     s.story.tell(now, id, "job " + to_string(id) + " was opened");
@@ -299,9 +320,12 @@ void Session::expire(TimePoint now, Commands& out) {
   s.note_call(now);
   if (s.welcome) {
     if (now - s.last_heard >= protocol::kLostAfter * s.heartbeat_interval) {
-      s.lose_broker(now, "the broker was silent for too long", out);
+      s.lose_broker(now, "the broker was silent for too long", State::Then::kElsewhere, out);
     } else if (now - s.last_sent >= s.heartbeat_interval) {
       s.send(now, protocol::Heartbeat{s.welcome->session}, out);
+    }
+    if (s.welcome) {
+      if (const auto broker = s.choice.take_due(now)) out.push_back(AskWhetherThere{*broker});
     }
     for (auto& [id, job] : s.jobs) {
       if (const auto due = job.credit_deadline(); due && *due <= now) s.pump(now, job, out);
@@ -313,11 +337,11 @@ void Session::expire(TimePoint now, Commands& out) {
     }
     return;
   }
-  if (now - s.last_heard >= protocol::kLostAfter * kHelloAgain) {
+  if (now - s.last_heard >= s.hello_patience()) {
     // This connection may lead nowhere: a router on the way forgot it, and drops all without a
     // word.
     s.last_heard = now;
-    s.lose_broker(now, "no broker answered", out);
+    s.lose_broker(now, "no broker answered", State::Then::kElsewhere, out);
   } else if (now - s.hello_sent >= kHelloAgain) {
     s.say_hello(now, out);
   }
@@ -340,7 +364,7 @@ std::optional<TimePoint> Session::next_deadline() const {
   std::optional<TimePoint> earliest;
   if (!s.welcome) {
     keep_earlier(earliest, s.hello_sent + kHelloAgain);
-    keep_earlier(earliest, s.last_heard + protocol::kLostAfter * kHelloAgain);
+    keep_earlier(earliest, s.last_heard + s.hello_patience());
     if (s.unreachable) return earliest;
     keep_earlier(earliest, s.next_progress);
     if (s.options.connect_timeout != Duration::zero()) {
@@ -350,6 +374,7 @@ std::optional<TimePoint> Session::next_deadline() const {
   }
   keep_earlier(earliest, s.last_heard + protocol::kLostAfter * s.heartbeat_interval);
   keep_earlier(earliest, s.last_sent + s.heartbeat_interval);
+  keep_earlier(earliest, s.choice.next_due());
   for (const auto& [id, job] : s.jobs) keep_earlier(earliest, job.credit_deadline());
   if (!s.jobs.empty()) keep_earlier(earliest, s.next_workers_note);
   return earliest;

@@ -11,6 +11,7 @@
 // 3. Jobs do not touch each other: one job's unread results never hold up another's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -28,6 +29,8 @@ struct SessionOptions {
   std::string name;
   std::string host;
   std::uint32_t pid = 0;
+  /// How many there are to choose from. connect is to the first; Reconnect names another.
+  std::size_t brokers = 1;
   /// How long a broker may be out of reach before jobs fail; 0: for ever.
   protocol::Duration connect_timeout = std::chrono::seconds(30);
   /// Results of one job that may wait here for their user, in bytes.

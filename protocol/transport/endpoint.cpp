@@ -101,6 +101,20 @@ Endpoint parse_peer_endpoint(std::string_view text) {
   return endpoint;
 }
 
+std::vector<Endpoint> parse_peer_endpoints(std::string_view text) {
+  std::vector<Endpoint> endpoints;
+  for (;;) {
+    const auto comma = text.find(',');
+    const Endpoint endpoint = parse_peer_endpoint(text.substr(0, comma));
+    if (std::find(endpoints.begin(), endpoints.end(), endpoint) != endpoints.end()) {
+      refuse(text.substr(0, comma), "it is in the list already");
+    }
+    endpoints.push_back(endpoint);
+    if (comma == std::string_view::npos) return endpoints;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 std::string to_string(const Endpoint& endpoint) {
   const std::string host = is_ipv6(endpoint) ? "[" + endpoint.host + "]" : endpoint.host;
   return std::string(kScheme) + host + ":" + std::to_string(endpoint.port);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace achilles::protocol {
 
@@ -25,6 +26,10 @@ Endpoint parse_endpoint(std::string_view text);
 
 /// For an address to connect to: as parse_endpoint, but "*" and port 0 name nobody and are refused.
 Endpoint parse_peer_endpoint(std::string_view text);
+
+/// One or several of them, separated by commas, in order of preference: who cannot reach one takes
+/// the next. Throws as parse_peer_endpoint, also when one is named twice.
+std::vector<Endpoint> parse_peer_endpoints(std::string_view text);
 
 /// tcp://HOST:PORT, with an IPv6 host in brackets: what libzmq takes.
 std::string to_string(const Endpoint& endpoint);

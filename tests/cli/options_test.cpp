@@ -25,10 +25,12 @@ bool contains(const std::string& text, const std::string& part) {
 
 TEST_CASE("the broker is the option, else the environment's, else the default") {
   using Options = StatusOptions;
-  CHECK(std::get<Options>(parse({"status"})).endpoint == "tcp://127.0.0.1:5555");
-  CHECK(std::get<Options>(parse({"status"}, "tcp://head:1")).endpoint == "tcp://head:1");
-  CHECK(std::get<Options>(parse({"status", "--broker", "tcp://n1:2"}, "tcp://head:1")).endpoint ==
-        "tcp://n1:2");
+  CHECK(std::get<Options>(parse({"status"})).endpoints ==
+        std::vector<std::string>{"tcp://127.0.0.1:5555"});
+  CHECK(std::get<Options>(parse({"status"}, "tcp://head:1")).endpoints ==
+        std::vector<std::string>{"tcp://head:1"});
+  CHECK(std::get<Options>(parse({"status", "--broker", "tcp://n1:2"}, "tcp://head:1")).endpoints ==
+        std::vector<std::string>{"tcp://n1:2"});
 }
 
 TEST_CASE("json and timeout") {

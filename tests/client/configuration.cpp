@@ -60,7 +60,7 @@ std::string access_to(const std::string& endpoint) {
 
 std::string endpoint_of(const PoolOptions& options = {}) {
   const auto broker = find_broker(options);
-  return broker ? broker->endpoint : "embedded";
+  return broker ? broker->endpoints : "embedded";
 }
 
 std::string complaint() {

@@ -84,3 +84,16 @@ TEST_CASE("loopback is what only this machine reaches") {
   CHECK_FALSE(is_loopback(parse_endpoint("tcp://192.168.0.1:1")));
   CHECK_FALSE(is_loopback(parse_endpoint("tcp://node7:1")));
 }
+
+TEST_CASE("several addresses are separated by commas, each a good one, none twice") {
+  CHECK(parse_peer_endpoints("tcp://a:1") == std::vector<Endpoint>{{"a", 1}});
+  CHECK(parse_peer_endpoints("tcp://b:5555,tcp://[::1]:2") ==
+        std::vector<Endpoint>{{"b", 5555}, {"::1", 2}});
+  const auto refused = [](const std::string& text) {
+    return refusal([](std::string_view t) { return parse_peer_endpoints(t).front(); }, text);
+  };
+  CHECK(contains(refused("tcp://a:1,tcp://a:1"), "in the list already"));
+  CHECK(contains(refused("tcp://a:1,"), "\"\" is not an address"));
+  CHECK(contains(refused("tcp://a:1,node7"), "\"node7\" is not an address"));
+  CHECK(contains(refused("tcp://a:1, tcp://b:2"), "does not begin with tcp://"));
+}

@@ -46,29 +46,34 @@ std::vector<pid_t> Worker::tasks() const {
 }
 
 Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
-  start_broker("tcp://127.0.0.1:0");
+  endpoint_ = start_broker(broker_, "tcp://127.0.0.1:0");
+  if (options_.second_broker) second_endpoint_ = start_broker(second_, "tcp://127.0.0.1:0");
   for (int i = 0; i < options_.workers; ++i) add_worker();
 }
 
 Cluster::~Cluster() {
   for (auto& worker : workers_) worker->process().kill();
   if (broker_) broker_->kill();
+  if (second_) second_->kill();
   const bool all_gone = eventually([&] { return tasks().empty(); });
   CHECK(all_gone);  // Task processes end with their workers.
 }
 
-void Cluster::start_broker(const std::string& endpoint) {
+std::string Cluster::start_broker(std::optional<Process>& broker,
+                                  const std::string& endpoint) const {
   // Another process may hold the port for a moment: a connection that the system gave it to.
   std::vector<std::string> arguments{"--bind", endpoint, "--heartbeat-ms",
                                      std::to_string(options_.heartbeat.count())};
   arguments.insert(arguments.end(), options_.broker_arguments.begin(),
                    options_.broker_arguments.end());
+  std::string listens_at;
   const bool listens = eventually([&] {
-    broker_.emplace(ACHILLES_BROKER_PROGRAM, ProcessOptions{.arguments = arguments});
-    endpoint_ = broker_->first_line();
-    return endpoint_.starts_with("tcp://");
+    broker.emplace(ACHILLES_BROKER_PROGRAM, ProcessOptions{.arguments = arguments});
+    listens_at = broker->first_line();
+    return listens_at.starts_with("tcp://");
   });
-  if (!listens) throw std::runtime_error("achilles-broker did not start: " + broker_->err());
+  if (!listens) throw std::runtime_error("achilles-broker did not start: " + broker->err());
+  return listens_at;
 }
 
 void Cluster::kill_broker() {
@@ -77,13 +82,13 @@ void Cluster::kill_broker() {
 
 void Cluster::restart_broker() {
   kill_broker();
-  start_broker(std::string(endpoint_));
+  start_broker(broker_, endpoint_);
 }
 
 Worker& Cluster::add_worker() {
   const std::string name = "w" + std::to_string(workers_.size());
   workers_.push_back(
-      std::make_unique<Worker>(endpoint_, name, options_.slots, options_.worker_environment));
+      std::make_unique<Worker>(endpoint(), name, options_.slots, options_.worker_environment));
   return *workers_.back();
 }
 
@@ -96,8 +101,8 @@ std::vector<pid_t> Cluster::tasks() const {
 }
 
 ClusterNews Cluster::status() const {
-  auto news = ask_cluster(endpoint_);
-  if (!news) throw std::runtime_error("achilles status got no answer from " + endpoint_);
+  auto news = ask_cluster(endpoint());
+  if (!news) throw std::runtime_error("achilles status got no answer from " + endpoint());
   return *news;
 }
 

@@ -54,6 +54,8 @@ struct ClusterOptions {
   std::chrono::milliseconds heartbeat{1000};
   std::map<std::string, std::string> worker_environment = {};
   std::vector<std::string> broker_arguments = {};
+  /// There is another broker, named after the first.
+  bool second_broker = false;
 };
 
 class Cluster {
@@ -64,7 +66,9 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  const std::string& endpoint() const { return endpoint_; }
+  /// For clients and workers. Of two brokers both.
+  std::string endpoint() const { return endpoint_ + (second_ ? "," + second_endpoint_ : ""); }
+  const std::string& second_endpoint() const { return second_endpoint_; }
   Process& broker() { return *broker_; }
   Worker& worker(std::size_t index) { return *workers_.at(index); }
   std::size_t worker_count() const { return workers_.size(); }
@@ -81,11 +85,14 @@ class Cluster {
   void wait_for_workers(std::size_t count) const;
 
  private:
-  void start_broker(const std::string& endpoint);
+  /// Answers its endpoint.
+  std::string start_broker(std::optional<Process>& broker, const std::string& endpoint) const;
 
   ClusterOptions options_;
   std::string endpoint_;
+  std::string second_endpoint_;
   std::optional<Process> broker_;
+  std::optional<Process> second_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

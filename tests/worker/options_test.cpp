@@ -29,7 +29,7 @@ std::string complaint(const std::vector<const char*>& words) {
 
 TEST_CASE("a worker that is told nothing serves this machine's broker with all its cores") {
   const auto options = std::get<WorkerOptions>(parse({}));
-  REQUIRE(options.endpoint == "tcp://127.0.0.1:5555");
+  REQUIRE(options.endpoints == std::vector<std::string>{"tcp://127.0.0.1:5555"});
   REQUIRE(options.slots == 6);
   REQUIRE(options.name == "n3");
   REQUIRE(options.cache_folder == "/h/.cache/achilles");
@@ -41,13 +41,13 @@ TEST_CASE("the environment says where broker and cache are, the command line has
   surroundings.broker = "tcp://127.0.0.1:7000";
   surroundings.cache_home = "/c";
   auto options = std::get<WorkerOptions>(parse({}, surroundings));
-  REQUIRE(options.endpoint == "tcp://127.0.0.1:7000");
+  REQUIRE(options.endpoints == std::vector<std::string>{"tcp://127.0.0.1:7000"});
   REQUIRE(options.cache_folder == "/c/achilles");
   options =
       std::get<WorkerOptions>(parse({"--broker", "tcp://127.0.0.1:7001", "--cache", "/d", "--slots",
                                      "3", "--name", "x", "--connect-timeout", "1.5"},
                                     surroundings));
-  REQUIRE(options.endpoint == "tcp://127.0.0.1:7001");
+  REQUIRE(options.endpoints == std::vector<std::string>{"tcp://127.0.0.1:7001"});
   REQUIRE(options.cache_folder == "/d");
   REQUIRE(options.slots == 3);
   REQUIRE(options.name == "x");
@@ -56,8 +56,8 @@ TEST_CASE("the environment says where broker and cache are, the command line has
 
 TEST_CASE("a broker on another machine needs a word of trust") {
   REQUIRE(complaint({"--broker", "tcp://n7:5555"}).find("--insecure") != std::string::npos);
-  REQUIRE(std::get<WorkerOptions>(parse({"--broker", "tcp://n7:5555", "--insecure"})).endpoint ==
-          "tcp://n7:5555");
+  REQUIRE(std::get<WorkerOptions>(parse({"--broker", "tcp://n7:5555", "--insecure"})).endpoints ==
+          std::vector<std::string>{"tcp://n7:5555"});
 }
 
 TEST_CASE("what cannot be meant is refused with exit code 2") {

@@ -135,7 +135,7 @@ struct RunningWorker {
 worker::WorkerShellOptions options_for(const std::string& endpoint, const std::string& folder) {
   spdlog::set_level(spdlog::level::off);
   worker::WorkerShellOptions options;
-  options.endpoint = endpoint;
+  options.endpoints = {endpoint};
   options.name = "n1";
   options.host = "h1";
   options.cache_folder = folder;

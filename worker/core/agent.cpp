@@ -52,7 +52,10 @@ std::string rejection_sentence(const protocol::Rejected& rejected) {
 }  // namespace
 
 Agent::State::State(AgentOptions given, protocol::TimePoint now)
-    : options(std::move(given)), link(hello_of(options)), last_called(now) {
+    : options(std::move(given)),
+      choice(options.brokers),
+      link(hello_of(options), choice.several()),
+      last_called(now) {
   options.slots = std::max<std::uint32_t>(options.slots, 1);
 }
 
@@ -84,6 +87,7 @@ void Agent::step(protocol::TimePoint now, Event event, Commands& out) {
                                             "run the same version of achilles.");
                  },
                  [&](BrokerHeard&) { state.on_heard(turn); },
+                 [&](BrokerThere& e) { state.on_broker_there(turn, e.broker); },
                  [&](TaskMessage& e) { state.on_task_message(turn, e.task, e.message); },
                  [&](TaskExited& e) { state.on_task_exited(turn, e); },
                  [&](TaskFailedToStart& e) { state.on_task_failed_to_start(turn, e); },
@@ -117,6 +121,7 @@ std::optional<protocol::TimePoint> Agent::next_deadline() const {
   };
   consider(state_->tasks.deadline());
   consider(state_->leave_by);
+  consider(state_->choice.next_due());
   for (const auto& [id, program] : state_->programs.all()) {
     if (program.stage == Program::Stage::kFetching) consider(program.fetch.deadline());
   }
@@ -208,6 +213,7 @@ void Agent::State::on_welcome(Turn& turn, const protocol::Welcome& welcome) {
     case BrokerLink::Answer::kOpened:
       break;
   }
+  choice.joined(turn.now);
   last_warning.clear();
   tell(turn, "a session with broker " + protocol::to_hex(welcome.boot.value) + " began, with " +
                  std::to_string(attempts.size()) + " attempts from before");
@@ -460,7 +466,7 @@ void Agent::State::leave(Turn& turn, const std::string& reason) {
 
 void Agent::State::expire(Turn& turn) {
   if (link.lost(turn.now)) {
-    const auto silence = protocol::kLostAfter * link.interval();
+    const auto silence = link.patience();
     return lose_connection(
         turn,
         "The broker said nothing for " +
@@ -471,6 +477,7 @@ void Agent::State::expire(Turn& turn) {
   link.expire(turn.now, turn.out);
   while (Task* task = tasks.due(turn.now)) on_task_due(turn, *task);
   if (!link.in_session()) return;
+  if (const auto broker = choice.take_due(turn.now)) turn.out.push_back(AskWhetherThere{*broker});
   for (auto& [id, program] : programs.all()) {
     if (program.stage != Program::Stage::kFetching) continue;
     for (auto& need : program.fetch.ask(turn.now)) send(turn, need);

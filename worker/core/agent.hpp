@@ -19,6 +19,8 @@ struct AgentOptions {
   std::string host;
   std::uint32_t pid = 0;
   std::uint32_t slots = 1;
+  /// How many brokers there are to choose from. connect is to the first; Reconnect names another.
+  std::size_t brokers = 1;
   /// Payload bytes of assigned, unfinished chunks.
   std::uint64_t window_bytes = 64ULL << 20;
   /// Results that wait here for a GRANT; beyond it no chunk is begun that is not granted.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/broker_choice.hpp"
 #include "protocol/story.hpp"
 #include "worker/core/agent.hpp"
 #include "worker/core/attempt_table.hpp"
@@ -51,6 +52,7 @@ struct Agent::State {
 
   AgentOptions options;
   protocol::Story story;
+  protocol::BrokerChoice choice;
   BrokerLink link;
   ProgramTable programs;
   JobTable jobs;
@@ -107,7 +109,10 @@ struct Agent::State {
   /// Between sessions: should the next one want them, it opens them again.
   void close_empty_jobs(Turn& turn);
   void lose_session(Turn& turn);
-  void lose_connection(Turn& turn, const std::string& reason);
+  enum class Then : std::uint8_t { kStay, kElsewhere };
+  void lose_connection(Turn& turn, const std::string& reason, Then then = Then::kElsewhere);
+  /// A broker that is named earlier than the present one answered.
+  void on_broker_there(Turn& turn, std::size_t broker);
   void expire(Turn& turn);
 
   // agent_tasks.cpp: programs and task processes.

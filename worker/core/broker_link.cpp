@@ -47,7 +47,12 @@ BrokerLink::Answer BrokerLink::welcome(protocol::TimePoint now, const protocol::
 
 bool BrokerLink::lost(protocol::TimePoint now) const {
   if (mutant(Mutant::kBrokersSilenceIgnored)) return false;
-  return stage_ != Stage::kClosed && now >= last_heard_ + protocol::kLostAfter * interval_;
+  return stage_ != Stage::kClosed && now >= last_heard_ + patience();
+}
+
+protocol::Duration BrokerLink::patience() const {
+  const bool short_of_it = stage_ == Stage::kHello && others_to_try_;
+  return (short_of_it ? protocol::kSuspectAfter : protocol::kLostAfter) * interval_;
 }
 
 void BrokerLink::expire(protocol::TimePoint now, Commands& out) {
@@ -62,7 +67,7 @@ void BrokerLink::expire(protocol::TimePoint now, Commands& out) {
 
 std::optional<protocol::TimePoint> BrokerLink::deadline() const {
   if (stage_ == Stage::kClosed) return std::nullopt;
-  return std::min(last_sent_ + interval_, last_heard_ + protocol::kLostAfter * interval_);
+  return std::min(last_sent_ + interval_, last_heard_ + patience());
 }
 
 }  // namespace achilles::worker

@@ -18,7 +18,9 @@ namespace achilles::worker {
 
 class BrokerLink {
  public:
-  explicit BrokerLink(protocol::Hello hello) : hello_(std::move(hello)) {}
+  /// With others to try, a broker that does not answer is waited for less long.
+  BrokerLink(protocol::Hello hello, bool others_to_try)
+      : hello_(std::move(hello)), others_to_try_(others_to_try) {}
 
   bool in_session() const { return stage_ == Stage::kSession; }
   bool closed() const { return stage_ == Stage::kClosed; }
@@ -38,6 +40,8 @@ class BrokerLink {
   /// The broker was silent for so long that the session, or the wait for one, is lost: the
   /// connection may lead nowhere (a router on the way forgot it, and drops all without a word).
   bool lost(protocol::TimePoint now) const;
+  /// The silence after which it is.
+  protocol::Duration patience() const;
   /// HELLO again, or a heartbeat, if it is time.
   void expire(protocol::TimePoint now, Commands& out);
   std::optional<protocol::TimePoint> deadline() const;
@@ -49,6 +53,7 @@ class BrokerLink {
   enum class Stage : std::uint8_t { kClosed, kHello, kSession };
   Stage stage_ = Stage::kClosed;
   protocol::Hello hello_;
+  bool others_to_try_;
   protocol::BootId boot_;
   protocol::SessionId session_;
   protocol::Duration interval_ = protocol::kHeartbeatInterval;

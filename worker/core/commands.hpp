@@ -1,6 +1,7 @@
 // All that the worker's core can ask for.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,9 +14,15 @@ namespace achilles::worker {
 struct SendToBroker {
   protocol::Message message;
 };
-/// The broker was silent too long: close the connection and make a new one.
+/// The broker was silent too long, or another one is to be tried: close the connection and make a
+/// new one to this broker of the list.
 struct Reconnect {
   std::string reason;
+  std::size_t broker = 0;
+};
+/// Does this broker of the list answer? Another question takes the place of an unanswered one.
+struct AskWhetherThere {
+  std::size_t broker = 0;
 };
 struct StartTask {
   TaskId task;
@@ -60,8 +67,9 @@ struct Note {
   std::string text;
 };
 
-using Command = std::variant<SendToBroker, Reconnect, StartTask, SendToTask, SkipJobInTask,
-                             TerminateTask, EndTask, LoadProgram, StoreProgramPart, Leave, Note>;
+using Command =
+    std::variant<SendToBroker, Reconnect, AskWhetherThere, StartTask, SendToTask, SkipJobInTask,
+                 TerminateTask, EndTask, LoadProgram, StoreProgramPart, Leave, Note>;
 using Commands = std::vector<Command>;
 
 }  // namespace achilles::worker

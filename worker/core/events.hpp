@@ -24,6 +24,10 @@ struct BrokerMalformed {
 };
 /// A part of a message came from the broker, or it took parts: a sign of life and nothing more.
 struct BrokerHeard {};
+/// A broker of the list that was asked whether it is there (AskWhetherThere) answered.
+struct BrokerThere {
+  std::size_t broker = 0;
+};
 /// From a task process: TaskReady or Results.
 struct TaskMessage {
   TaskId task;
@@ -64,7 +68,7 @@ struct ProgramUnusable {
 struct DrainRequested {};
 
 using Event =
-    std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, TaskMessage, TaskExited,
+    std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, BrokerThere, TaskMessage, TaskExited,
                  TaskFailedToStart, ProgramLoaded, ProgramAbsent, ProgramUnusable, DrainRequested>;
 
 }  // namespace achilles::worker

@@ -74,15 +74,21 @@ void Agent::State::lose_session(Turn& turn) {
   link.say_hello(turn.now, turn.out);
 }
 
-void Agent::State::lose_connection(Turn& turn, const std::string& reason) {
+void Agent::State::on_broker_there(Turn& turn, std::size_t broker) {
+  if (draining || !link.in_session() || !choice.answered(broker)) return;
+  lose_connection(turn, "A broker that is named earlier answers again.", Then::kStay);
+}
+
+void Agent::State::lose_connection(Turn& turn, const std::string& reason, Then then) {
   if (draining) return leave(turn, {});
+  if (then == Then::kElsewhere) link.in_session() ? choice.lost() : choice.unanswered();
   end_session(turn);
   link.close();
   if (reason != last_warning) {
     last_warning = reason;
     note(turn, Note::Level::kWarning, reason + " Connecting again.");
   }
-  turn.out.push_back(Reconnect{reason});
+  turn.out.push_back(Reconnect{reason, choice.current()});
 }
 
 }  // namespace achilles::worker

@@ -9,8 +9,10 @@ namespace achilles {
 
 /// Of a Pool.
 struct PoolOptions {
-  /// tcp://HOST:PORT of a broker. Empty: $ACHILLES_BROKER, else the access file ($ACHILLES_ACCESS,
-  /// else $XDG_CONFIG_HOME/achilles/access.json), else this process is broker and worker itself.
+  /// tcp://HOST:PORT of a broker, or of several, separated by commas: the first that answers is
+  /// taken, and when it goes away the next. Empty: $ACHILLES_BROKER, else the access file
+  /// ($ACHILLES_ACCESS, else $XDG_CONFIG_HOME/achilles/access.json), else this process is broker
+  /// and worker itself.
   std::string broker = {};
   /// Embedded only: task processes at a time; 0: one per usable core. With `slots` given and no
   /// `broker`, the Pool is embedded whatever the environment says.
