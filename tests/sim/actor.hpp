@@ -90,6 +90,8 @@ class Actor {
 class Party : public Actor {
  public:
   virtual void receive(p::Message message) = 0;
+  /// It asked, and this broker of the list answered.
+  virtual void broker_there(std::size_t broker) = 0;
   /// Added to the latency of its connection.
   virtual p::Duration far_away() const { return {}; }
   /// The link to the broker, and when it last brought something, in the party's alert time.

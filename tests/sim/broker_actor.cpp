@@ -25,13 +25,13 @@ class Metered {
 
 }  // namespace
 
-BrokerActor::BrokerActor(World& world) : world_(world) {
+BrokerActor::BrokerActor(World& world, std::size_t index) : world_(world), index_(index) {
   restart(world.now());
 }
 
 void BrokerActor::restart(p::TimePoint begins) {
   broker::SchedulerOptions options;
-  options.boot = {++boots_};
+  options.boot = {++boots_ + index_ * 1000};
   options.host = "broker";
   options.job_window_bytes = world_.plan().job_window_bytes;
   options.client_grace = kClientGrace;
@@ -59,7 +59,7 @@ void BrokerActor::turn() {
   const auto [judged_from, judged_to] = work();
   carry_out(judged_from, judged_to);
   if (const auto fault = mirror_.fault()) world_.fail(*fault);
-  if (down_ && scheduler_->left(world_.now())) world_.replace_broker(*down_);
+  if (down_ && scheduler_->left(world_.now())) world_.replace_broker(index_, *down_);
 }
 
 std::pair<std::size_t, std::size_t> BrokerActor::work() {
@@ -98,7 +98,7 @@ void BrokerActor::carry_out(std::size_t judged_from, std::size_t judged_to) {
                           rejected->reason == p::RejectReason::kUnknownSession ||
                           !world_.network().leads_to_party(send->peer);
       if (!may_be) world_.fail("a message was rejected: " + rejected->detail);
-      world_.network().send_to_peer(send->peer, std::move(send->message));
+      world_.network().send_to_peer(index_, send->peer, std::move(send->message));
     } else if (const auto* forget = std::get_if<broker::ForgetPeer>(&carried_out_[i])) {
       if (i < judged_from || i >= judged_to || !was_in_session) continue;
       // Nobody is lost because the broker itself slept, nor while something of it waits unread.

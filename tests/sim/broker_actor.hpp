@@ -24,7 +24,7 @@ class Meter {
 
 class BrokerActor final : public Actor {
  public:
-  explicit BrokerActor(World& world);
+  BrokerActor(World& world, std::size_t index);
 
   /// A new life, from then on, that knows nothing of the former one.
   void restart(p::TimePoint begins);
@@ -48,6 +48,7 @@ class BrokerActor final : public Actor {
   void carry_out(std::size_t judged_from, std::size_t judged_to);
 
   World& world_;
+  std::size_t index_;  ///< In the list that all have.
   std::unique_ptr<broker::Scheduler> scheduler_;
   QueueMirror mirror_;
   std::uint64_t boots_ = 0;

@@ -10,10 +10,11 @@
 namespace achilles::sim {
 namespace {
 
-client::SessionOptions options_of(const ClientPlan& plan, std::uint64_t id) {
+client::SessionOptions options_of(const ClientPlan& plan, std::uint64_t id, std::size_t brokers) {
   client::SessionOptions options;
   options.id = {id};
   options.name = "client" + std::to_string(id);
+  options.brokers = brokers;
   options.connect_timeout = 0s;
   options.result_bytes_max = plan.result_bytes_max;
   return options;
@@ -37,7 +38,8 @@ void ClientActor::start_after(p::Duration down) {
 
 void ClientActor::start() {
   id_ = {world_.draw_id()};
-  session_ = std::make_unique<client::Session>(options_of(plan_, id_.value), world_.now());
+  session_ = std::make_unique<client::Session>(options_of(plan_, id_.value, world_.plan().brokers),
+                                               world_.now());
   for (const auto& thread : plan_.threads) threads_.push_back({thread, 0, {}, {}, false});
   world_.network().connect(*this);
   session_->connect(world_.now(), out_);
@@ -236,14 +238,16 @@ void ClientActor::carry_out(bool judging) {
         const auto* accepted = std::get_if<p::Accepted>(&send->message);
         if (accepted != nullptr) accepted_ += accepted->attempts.size();
         world_.network().send_to_broker(*this, std::move(send->message));
-      } else if (std::holds_alternative<client::Reconnect>(command)) {
-        world_.demand(!judging || alert(world_.now()) - heard_at >= kSilenceMin,
+      } else if (const auto* reconnect = std::get_if<client::Reconnect>(&command)) {
+        world_.demand(!judging || alert(world_.now()) - heard_at >= world_.silence_min(),
                       "a client gave up a broker that was not silent");
         world_.demand(!judging || !world_.was_calm(),
                       "a client lost its broker although nothing is wrong");
         inbox_.clear();
-        world_.network().connect(*this);
+        world_.network().connect(*this, reconnect->broker);
         session_->connect(world_.now(), out_);
+      } else if (const auto* ask = std::get_if<client::AskWhetherThere>(&command)) {
+        world_.network().ask(*this, ask->broker);
       } else if (const auto* wake = std::get_if<client::WakeConsumer>(&command)) {
         for (auto& thread : threads_) {
           if (!thread.loops.empty() && thread.loops.back().job == wake->job) thread.waits = false;

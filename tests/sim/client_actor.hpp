@@ -33,6 +33,9 @@ class ClientActor final : public Party {
   void receive(p::Message message) override {
     if (session_) inbox_.push_back(client::BrokerMessage{std::move(message)});
   }
+  void broker_there(std::size_t broker) override {
+    if (session_) inbox_.push_back(client::BrokerThere{broker});
+  }
   bool has_news() const override { return session_ && !inbox_.empty(); }
   std::optional<p::TimePoint> next_deadline() const override;
   void turn() override;

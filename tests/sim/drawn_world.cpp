@@ -124,6 +124,7 @@ class Drawing {
     plan_.latency_min = 1us * static_cast<p::Duration::rep>(options_.latency_us.least);
     plan_.latency_max = 1us * static_cast<p::Duration::rep>(options_.latency_us.most);
     const auto usual = static_cast<unsigned>(10 + options_.workers / 10);
+    plan_.brokers = options_.brokers;
     plan_.faults = options_.faults.value_or(
         random_.chance(90) ? static_cast<unsigned>(random_.between(1, usual)) : 0);
     plan_.fault_weights = options_.fault_weights;

@@ -20,6 +20,7 @@ struct WorldOptions {
   Range slots{1, 4};
   std::optional<std::uint64_t> clients;
   std::optional<unsigned> faults;
+  unsigned brokers = 1;
   FaultWeights fault_weights = usual_weights();
   Range latency_us{50, 2000};
   /// A world's work takes about so long, evenly shared.

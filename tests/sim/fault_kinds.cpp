@@ -21,6 +21,7 @@ constexpr std::array<Kind, kFaultKinds> kKinds{{
     {"crash-worker", 5}, {"crash-client", 1},   {"drain-worker", 4},
     {"stop-worker", 1},  {"kill-task", 4},      {"end-idle-task", 3},
     {"slow-worker", 2},  {"broken-worker", 1},  {"deadly-worker", 0},
+    {"part", 0},
 }};
 
 /// REQUIRES: all names are different.

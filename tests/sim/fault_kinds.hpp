@@ -37,8 +37,10 @@ enum class FaultKind : std::uint8_t {
   kSlowWorker,
   kBrokenWorker,
   kDeadlyWorker,
+  // A party and a broker cannot reach each other, whatever connections are made.
+  kPart,
 };
-inline constexpr std::size_t kFaultKinds = 21;
+inline constexpr std::size_t kFaultKinds = 22;
 
 /// In the order of the kinds.
 using FaultWeights = std::array<unsigned, kFaultKinds>;

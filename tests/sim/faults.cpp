@@ -16,6 +16,8 @@ constexpr p::Duration kStalledMax = 12s;
 constexpr p::Duration kClientStalledMax = 60s;
 constexpr p::Duration kDownMax = 8s;
 constexpr p::Duration kBrokerDownMax = 3s;
+constexpr p::Duration kBrokerAwayMax = 30s;
+constexpr p::Duration kPartedMax = 20s;
 constexpr p::Duration kIllMax = 10s;
 /// How long a broker that stops waits for its peers.
 constexpr p::Duration kFarewellMax = 2s;
@@ -61,6 +63,7 @@ void Faults::strike(FaultKind kind) {
     case FaultKind::kHoldToBroker:
     case FaultKind::kHoldToPeer:
     case FaultKind::kReconnect:
+    case FaultKind::kPart:
       return strike_network(kind);
     case FaultKind::kStallBroker:
     case FaultKind::kRestartBroker:
@@ -83,6 +86,13 @@ Party& Faults::any_party() {
 void Faults::strike_network(FaultKind kind) {
   Party& party = any_party();
   if (party.peer.value == 0) return;
+  if (kind == FaultKind::kPart) {
+    const p::Duration time = random_.between(10ms, kPartedMax);
+    const std::size_t broker = random_.below(world_.plan().brokers);
+    world_.network().part(party, broker, lasts(time));
+    return tell(kind, "peer " + std::to_string(party.peer.value) + " and broker " +
+                          std::to_string(broker) + " for " + in_ms(time));
+  }
   const std::string who = "peer " + std::to_string(party.peer.value);
   const bool up = kind != FaultKind::kCutToPeer && kind != FaultKind::kHoldToPeer;
   const bool down = kind != FaultKind::kCutToBroker && kind != FaultKind::kHoldToBroker;
@@ -111,18 +121,22 @@ void Faults::stall(FaultKind kind, Actor& actor, const std::string& who, p::Dura
 }
 
 void Faults::strike_broker(FaultKind kind) {
-  BrokerActor& broker = world_.broker();
-  if (kind == FaultKind::kStallBroker) return stall(kind, broker, "the broker", kStalledMax);
-  const p::Duration down = random_.between(0us, kBrokerDownMax);
+  const unsigned brokers = world_.plan().brokers;
+  const std::size_t which = brokers > 1 ? random_.below(brokers) : 0;
+  BrokerActor& broker = world_.broker(which);
+  const std::string who = "broker " + std::to_string(which);
+  if (kind == FaultKind::kStallBroker) return stall(kind, broker, who, kStalledMax);
+  // With others to go to, it may be away for long.
+  const p::Duration down = random_.between(0us, brokers > 1 ? kBrokerAwayMax : kBrokerDownMax);
   if (kind == FaultKind::kRestartBroker) {
     lasts(down);
-    world_.replace_broker(down);
-    return tell(kind, "down for " + in_ms(down));
+    world_.replace_broker(which, down);
+    return tell(kind, who + " is down for " + in_ms(down));
   }
   if (broker.stopping() || broker.stalled(world_.now())) return;
   lasts(down + kFarewellMax);
   broker.stop(down);
-  tell(kind, "then down for " + in_ms(down));
+  tell(kind, who + ", then down for " + in_ms(down));
 }
 
 void Faults::strike_client(FaultKind kind) {

@@ -28,12 +28,13 @@ Network::Network(World& world) : world_(world), random_(world.plan().seed * 4 + 
 
 // ---- connections ----------------------------------------------------------------------------
 
-Network::Wire& Network::new_wire(Party& party) {
+Network::Wire& Network::new_wire(Party& party, std::size_t broker) {
   party.peer = {wires_.size()};
   party.heard_at = party.alert_when_hearing(world_.now());
   Wire& wire = wires_.emplace_back();
   wire.party = &party;
-  wire.heard_at = world_.broker().alert_when_hearing(world_.now());
+  wire.broker = broker;
+  wire.heard_at = world_.broker(broker).alert_when_hearing(world_.now());
   return wire;
 }
 
@@ -44,9 +45,31 @@ void Network::end(Wire& wire, bool may_move) {
   if (may_move) wire.moved = wire.kept + random_.below(way.sent - wire.kept + 1);
 }
 
-void Network::connect(Party& party) {
+void Network::connect(Party& party, std::size_t broker) {
   if (party.peer.value != 0) end(wires_[party.peer.value], false);
-  new_wire(party);
+  new_wire(party, broker);
+}
+
+void Network::ask(Party& party, std::size_t broker) {
+  const p::Duration there = world_.plan().latency_max + party.far_away();
+  const bool answers =
+      !parted(party, broker) && !world_.broker(broker).stalled(world_.now() + there);
+  if (!answers) return;
+  world_.timeline.after(2 * there, [this, &party, peer = party.peer, broker] {
+    if (party.peer != peer || parted(party, broker)) return;
+    party.broker_there(broker);
+    world_.has_news(party);
+  });
+}
+
+void Network::part(const Party& party, std::size_t broker, p::TimePoint until) {
+  auto& parted_until = parted_[{&party, broker}];
+  parted_until = std::max(parted_until, until);
+}
+
+bool Network::parted(const Party& party, std::size_t broker) const {
+  const auto at = parted_.find({&party, broker});
+  return at != parted_.end() && world_.now() < at->second;
 }
 
 void Network::disconnect(Party& party, bool lingers) {
@@ -63,15 +86,15 @@ void Network::reconnect_beneath(Party& party) {
   end(wires_[former], true);
   const p::Duration heard_at = party.heard_at;
   const p::TimePoint last = wires_[former].to_broker.last;
-  Wire& wire = new_wire(party);
+  Wire& wire = new_wire(party, wires_[former].broker);
   party.heard_at = heard_at;
   wire.to_broker.last = last;
   wires_[former].successor = party.peer.value;
 }
 
-void Network::broker_died(const std::vector<Party*>& parties) {
+void Network::broker_died(std::size_t broker, const std::vector<Party*>& parties) {
   for (Party* party : parties) {
-    if (party->peer.value == 0) continue;
+    if (party->peer.value == 0 || broker_of(*party) != broker) continue;
     const std::uint64_t former = party->peer.value;
     reconnect_beneath(*party);
     wires_[former].kept = wires_[former].to_broker.delivered;
@@ -122,7 +145,7 @@ bool Network::duplicates(const p::Message& message) {
 void Network::send_to_broker(const Party& party, p::Message message) {
   note(message, party.peer.value, true);
   Way& way = wires_[party.peer.value].to_broker;
-  if (way.cut) return;
+  if (way.cut || parted(party, broker_of(party))) return;
   const p::Duration delay = until_arrival(way, party);
   message = through_codec(std::move(message));
   if (duplicates(message)) {
@@ -132,15 +155,15 @@ void Network::send_to_broker(const Party& party, p::Message message) {
   world_.timeline.after(delay, Parcel{party.peer.value, ++way.sent, true, std::move(message)});
 }
 
-void Network::send_to_peer(broker::PeerId peer, p::Message message) {
+void Network::send_to_peer(std::size_t broker, broker::PeerId peer, p::Message message) {
   note(message, peer.value, false);
   Wire& wire = wires_[peer.value];
   if (wire.party == nullptr) {
     // The router notices when it wants to send, and not always.
-    if (random_.chance(50)) world_.broker().receive(broker::PeerUnreachable{peer});
+    if (random_.chance(50)) world_.broker(broker).receive(broker::PeerUnreachable{peer});
     return;
   }
-  if (wire.to_peer.cut) return;
+  if (wire.to_peer.cut || parted(*wire.party, broker)) return;
   const p::Duration delay = until_arrival(wire.to_peer, *wire.party);
   message = through_codec(std::move(message));
   if (duplicates(message)) {
@@ -169,9 +192,10 @@ void Network::deliver_to_broker(Parcel parcel) {
     wire = &wires_[parcel.wire];
     if (wire->party == nullptr) return;
   }
-  wire->heard_at = world_.broker().alert_when_hearing(world_.now());
-  world_.broker().receive(broker::MessageReceived{{parcel.wire}, std::move(parcel.message)});
-  world_.has_news(world_.broker());
+  BrokerActor& broker = world_.broker(wire->broker);
+  wire->heard_at = broker.alert_when_hearing(world_.now());
+  broker.receive(broker::MessageReceived{{parcel.wire}, std::move(parcel.message)});
+  world_.has_news(broker);
 }
 
 p::Message Network::through_codec(p::Message message) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,20 +37,26 @@ class Network {
 
   /// A connection that the party makes. Of its former one, it hears no more; what it sent last may
   /// still come.
-  void connect(Party& party);
+  void connect(Party& party, std::size_t broker = 0);
+  /// Is that broker there? The party is told, unless it is not, or cannot be reached.
+  void ask(Party& party, std::size_t broker);
+  /// Nothing gets from one to the other until then, over old or new connections.
+  void part(const Party& party, std::size_t broker, p::TimePoint until);
   /// The same beneath the party, which is not told.
   void reconnect_beneath(Party& party);
   /// The party's process is gone: so is its connection, and unless it `lingers` some of what was
   /// under way.
   void disconnect(Party& party, bool lingers);
   void send_to_broker(const Party& party, p::Message message);
-  void send_to_peer(broker::PeerId peer, p::Message message);
+  void send_to_peer(std::size_t broker, broker::PeerId peer, p::Message message);
   void deliver(Parcel parcel);
 
   void cut(broker::PeerId peer, bool to_broker, bool to_peer);
   void hold(broker::PeerId peer, bool to_broker, bool to_peer, p::TimePoint until);
-  /// The broker's process is gone: so are all connections. Parties are not told.
-  void broker_died(const std::vector<Party*>& parties);
+  /// The broker's process is gone: so are all connections with it. Parties are not told.
+  void broker_died(std::size_t broker, const std::vector<Party*>& parties);
+  /// Which broker the party's connection leads to.
+  std::size_t broker_of(const Party& party) const { return wires_[party.peer.value].broker; }
 
   bool leads_to_party(broker::PeerId peer) const { return wires_[peer.value].party != nullptr; }
   /// When the broker last got something from the peer, in the broker's alert time.
@@ -72,6 +79,7 @@ class Network {
   };
   struct Wire {
     Party* party = nullptr;  ///< Null: the party hears nothing from it any more.
+    std::size_t broker = 0;
     Way to_broker;
     Way to_peer;
     /// What was under way when the connection ended: orders above `kept` are lost, except those
@@ -82,7 +90,8 @@ class Network {
     p::Duration heard_at{};
   };
 
-  Wire& new_wire(Party& party);
+  Wire& new_wire(Party& party, std::size_t broker);
+  bool parted(const Party& party, std::size_t broker) const;
   void end(Wire& wire, bool may_move);
   /// Until the next message on this way arrives: never before an earlier one.
   p::Duration until_arrival(Way& way, const Party& party);
@@ -93,6 +102,7 @@ class Network {
   World& world_;
   Random random_;
   std::vector<Wire> wires_;  ///< By the peer's id.
+  std::map<std::pair<const Party*, std::size_t>, p::TimePoint> parted_;
   Digest digest_;
   std::uint64_t messages_ = 0;
   std::uint64_t coded_messages_ = 0;

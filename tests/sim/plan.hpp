@@ -88,6 +88,7 @@ struct Plan {
   std::vector<ClientPlan> clients;
   std::vector<WorkerPlan> workers;
   std::uint64_t job_window_bytes = 8ULL << 20;
+  unsigned brokers = 1;  ///< All clients and workers know them all, in one order.
 
   p::Duration latency_min = 50us;
   p::Duration latency_max = 300us;

@@ -70,6 +70,7 @@ std::string world_text(const ProgramOptions& options) {
     if (world.lasts) text += " --lasts-ms " + std::to_string(*world.lasts / 1ms);
   }
   add("--faults", world.faults);
+  if (world.brokers != 1) text += " --brokers " + std::to_string(world.brokers);
   if (world.fault_weights != usual_weights()) {
     text += " --kinds " + to_text(world.fault_weights);
   }
@@ -87,6 +88,7 @@ Plan ProgramOptions::plan(std::uint64_t of_seed) const {
   if (!sized) {
     plan.fault_weights = world.fault_weights;
     if (world.faults) plan.faults = *world.faults;
+    plan.brokers = world.brokers;
     plan.codec_every = world.codec_every.value_or(plan.codec_every);
     plan.check_every = world.check_every.value_or(plan.check_every);
   }
@@ -126,6 +128,7 @@ std::variant<ProgramOptions, Exit> parse_options(int argc, const char* const* ar
   auto* lasts = app.add_option("--lasts-ms", lasts_ms,
                                "How long a world's work takes, evenly shared; drawn otherwise.")
                     ->check(CLI::Range(1, 3'600'000));
+  app.add_option("--brokers", world.brokers, "Brokers of each world.")->check(CLI::Range(1, 9));
   app.add_option("--faults", world.faults, "How many faults strike; drawn otherwise.");
   app.add_option("--kinds", kinds,
                  "Kinds of faults and their weights: all, none, cut=3,stall-broker or "

@@ -42,6 +42,7 @@ void WorkerActor::start() {
   options.id = {id_};
   options.name = "worker" + std::to_string(id_);
   options.slots = plan_.slots;
+  options.brokers = world_.plan().brokers;
   options.window_bytes = plan_.window_bytes;
   options.held_result_bytes_max = plan_.held_result_bytes_max;
   options.warm_tasks_max = plan_.warm_tasks_max;
@@ -172,16 +173,18 @@ void WorkerActor::obey(worker::Command& command, bool judging) {
   if (auto* send = std::get_if<worker::SendToBroker>(&command)) {
     if (const auto fault = ledger_.told(send->message, world_.now())) world_.fail(*fault);
     world_.network().send_to_broker(*this, std::move(send->message));
-  } else if (std::holds_alternative<worker::Reconnect>(command)) {
-    world_.demand(!judging || alert(world_.now()) - heard_at >= kSilenceMin,
+  } else if (const auto* reconnect = std::get_if<worker::Reconnect>(&command)) {
+    world_.demand(!judging || alert(world_.now()) - heard_at >= world_.silence_min(),
                   "a worker gave up a broker that was not silent");
     world_.demand(!judging || !world_.was_calm(),
                   "a worker lost its broker although nothing is wrong");
     std::erase_if(inbox_, [](const worker::Event& event) {
       return std::holds_alternative<worker::BrokerMessage>(event);
     });
-    world_.network().connect(*this);
+    world_.network().connect(*this, reconnect->broker);
     agent_->connect(world_.now(), out_);
+  } else if (const auto* ask = std::get_if<worker::AskWhetherThere>(&command)) {
+    world_.network().ask(*this, ask->broker);
   } else if (const auto* start = std::get_if<worker::StartTask>(&command)) {
     start_task(*start);
   } else if (auto* send_to_task = std::get_if<worker::SendToTask>(&command)) {

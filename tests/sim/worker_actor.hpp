@@ -57,6 +57,9 @@ class WorkerActor final : public Party {
   void receive(p::Message message) override {
     if (agent_) inbox_.push_back(worker::BrokerMessage{std::move(message)});
   }
+  void broker_there(std::size_t broker) override {
+    if (agent_) inbox_.push_back(worker::BrokerThere{broker});
+  }
   p::Duration far_away() const override { return plan_.far_away; }
   bool has_news() const override { return agent_ && !inbox_.empty(); }
   std::optional<p::TimePoint> next_deadline() const override;

@@ -25,7 +25,9 @@ constexpr int kTurnsAtOnceMax = 10'000;
 }  // namespace
 
 World::World(Plan plan) : random(plan.seed * 4 + 1), plan_(std::move(plan)), network_(*this) {
-  broker_ = std::make_unique<BrokerActor>(*this);
+  for (unsigned i = 0; i < plan_.brokers; ++i) {
+    brokers_.push_back(std::make_unique<BrokerActor>(*this, i));
+  }
   faults_ = std::make_unique<Faults>(*this);
   for (const auto& worker : plan_.workers) {
     workers_.push_back(std::make_unique<WorkerActor>(*this, worker));
@@ -46,7 +48,9 @@ void World::fail(const std::string& what) const {
   for (const auto& worker : workers_) {
     if (!worker->idle() && ++told <= kWorkersTold) text += "\n" + worker->describe();
   }
-  if (!broker_->idle()) text += "\nthe broker is not idle";
+  for (const auto& broker : brokers_) {
+    if (!broker->idle()) text += "\na broker is not idle";
+  }
   throw Broken(text);
 }
 
@@ -150,22 +154,29 @@ void World::stall(Actor& actor, p::TimePoint until, bool machine) {
   const auto hold = [&](Party& party, bool to_broker, bool to_peer) {
     if (party.peer.value != 0) network_.hold(party.peer, to_broker, to_peer, until);
   };
-  if (&actor == broker_.get()) {
-    for (const auto& worker : workers_) hold(*worker, true, false);
-    for (const auto& client : clients_) hold(*client, true, false);
-  } else {
-    hold(static_cast<Party&>(actor), false, true);
+  for (std::size_t i = 0; i < brokers_.size(); ++i) {
+    if (&actor != brokers_[i].get()) continue;
+    for (Party* party : parties()) {
+      if (network_.broker_of(*party) == i) hold(*party, true, false);
+    }
+    return;
   }
+  hold(static_cast<Party&>(actor), false, true);
 }
 
-void World::replace_broker(p::Duration down) {
-  broker_->stall(now(), now() + down);
-  broker_->restart(broker_->stalled_until());
-  timeline.after(down, [this] { has_news(*broker_); });
+std::vector<Party*> World::parties() const {
   std::vector<Party*> parties;
   for (const auto& worker : workers_) parties.push_back(worker.get());
   for (const auto& client : clients_) parties.push_back(client.get());
-  network_.broker_died(parties);
+  return parties;
+}
+
+void World::replace_broker(std::size_t index, p::Duration down) {
+  BrokerActor& broker = *brokers_[index];
+  broker.stall(now(), now() + down);
+  broker.restart(broker.stalled_until());
+  timeline.after(down, [this, &broker] { has_news(broker); });
+  network_.broker_died(index, parties());
 }
 
 // ---- the end --------------------------------------------------------------------------------
@@ -175,7 +186,7 @@ bool World::over() const {
 }
 
 bool World::at_rest() const {
-  return broker_->idle() &&
+  return std::ranges::all_of(brokers_, [](const auto& broker) { return broker->idle(); }) &&
          std::ranges::all_of(workers_, [](const auto& worker) { return worker->idle(); }) &&
          std::ranges::all_of(clients_, [](const auto& client) { return client->idle(); });
 }

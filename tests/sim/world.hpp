@@ -1,6 +1,6 @@
-// The three real cores together, under virtual time: clients, one broker, workers with imitated
-// task processes, and a network between them. Whatever happens is drawn from one seed: the same
-// plan gives the same run, message by message (digest() tells).
+// The three real cores together, under virtual time: clients, a broker or several, workers with
+// imitated task processes, and a network between them. Whatever happens is drawn from one seed: the
+// same plan gives the same run, message by message (digest() tells).
 //
 // Safety is demanded at every step: of the cores their invariants, of the actors what the protocol
 // promises. When the faults are over the network heals; then all programs must come to their end
@@ -71,7 +71,7 @@ class World {
   p::TimePoint now() const { return timeline.now; }
   const Plan& plan() const { return plan_; }
   Network& network() { return network_; }
-  BrokerActor& broker() { return *broker_; }
+  BrokerActor& broker(std::size_t index = 0) { return *brokers_.at(index); }
   [[noreturn]] void fail(const std::string& what) const;
   void demand(bool holds, const char* what) const {
     if (!holds) fail(what);
@@ -80,11 +80,11 @@ class World {
   /// The actor stands still until then; if its machine does, nothing reaches it before either.
   void stall(Actor& actor, p::TimePoint until, bool machine);
   /// The broker's process is gone; another one comes after a while.
-  void replace_broker(p::Duration down);
+  void replace_broker(std::size_t index, p::Duration down);
   /// So planned: that long after the beginning.
   void restart_broker_after(p::Duration time, p::Duration down) {
     restarts_planned_ = true;
-    timeline.after(time, [this, down] { replace_broker(down); });
+    timeline.after(time, [this, down] { replace_broker(0, down); });
   }
   /// One step of many: its tables are looked through.
   bool to_be_checked(std::uint64_t& steps);
@@ -97,6 +97,10 @@ class World {
   p::ProgramPart program_part(const p::NeedProgram& need) const;
   std::uint64_t draw_id() { return ++last_id_; }
   void note_run(JobRecord& job, p::ItemIndex item);
+  /// Nobody is taken for lost after less.
+  p::Duration silence_min() const {
+    return plan_.brokers > 1 ? p::kSuspectAfter * p::kHeartbeatInterval : kSilenceMin;
+  }
   /// No fault, nothing twice: much more can be demanded.
   bool was_calm() const;
 
@@ -106,6 +110,7 @@ class World {
   void happen(Happening happening);
   void turn_ready();
   void plan_wake(Actor& actor);
+  std::vector<Party*> parties() const;
   bool over() const;
   bool at_rest() const;
   /// All programs are over, nothing is left, and nothing but heartbeats is sent.
@@ -114,7 +119,7 @@ class World {
   Plan plan_;
   Tally tally_;
   Network network_;
-  std::unique_ptr<BrokerActor> broker_;
+  std::vector<std::unique_ptr<BrokerActor>> brokers_;
   std::vector<std::unique_ptr<ClientActor>> clients_;
   std::vector<std::unique_ptr<WorkerActor>> workers_;
   std::unique_ptr<Faults> faults_;
