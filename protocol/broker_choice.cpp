@@ -8,19 +8,19 @@ void BrokerChoice::joined(TimePoint now) {
   moved_back_ = false;
   if (current_ == 0) {
     ask_every_ = kAskEarlierEvery;
-    return stop_asking();
+    return ask_due_.reset();
   }
   next_asked_ = 0;
   ask_due_ = now + ask_every_;
 }
 
 void BrokerChoice::lost() {
-  stop_asking();
+  ask_due_.reset();
   current_ = current_ == 0 && several() ? 1 : 0;
 }
 
 void BrokerChoice::unanswered() {
-  stop_asking();
+  ask_due_.reset();
   if (moved_back_) ask_every_ = std::min(2 * ask_every_, kAskEarlierEveryMax);
   moved_back_ = false;
   current_ = (current_ + 1) % count_;
@@ -36,7 +36,7 @@ std::optional<std::size_t> BrokerChoice::take_due(TimePoint now) {
 
 bool BrokerChoice::answered(std::size_t broker) {
   if (!ask_due_ || broker >= current_) return false;
-  stop_asking();
+  ask_due_.reset();
   current_ = broker;
   moved_back_ = true;
   return true;

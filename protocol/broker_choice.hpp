@@ -32,6 +32,8 @@ class BrokerChoice {
 
   /// There is a session with the current one.
   void joined(TimePoint now);
+  /// The session is over, and the next one is to be with the same broker.
+  void stays() { ask_due_.reset(); }
   /// It fell silent, or left: from the top, but not to itself.
   void lost();
   /// There was no answer: the next one.
@@ -44,8 +46,6 @@ class BrokerChoice {
   bool answered(std::size_t broker);
 
  private:
-  void stop_asking() { ask_due_.reset(); }
-
   std::size_t count_;
   std::size_t current_ = 0;
   std::size_t next_asked_ = 0;

@@ -103,7 +103,11 @@ struct Session::State {
 
   enum class Then : std::uint8_t { kStay, kElsewhere };
   void lose_broker(TimePoint now, std::string reason, Then then, Commands& out) {
-    if (then == Then::kElsewhere) welcome ? choice.lost() : choice.unanswered();
+    if (then == Then::kStay) {
+      choice.stays();
+    } else {
+      welcome ? choice.lost() : choice.unanswered();
+    }
     if (welcome) {
       story.tell(now, reason);
       unreachable_since = now;

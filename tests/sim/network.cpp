@@ -34,6 +34,9 @@ Network::Wire& Network::new_wire(Party& party, std::size_t broker) {
   Wire& wire = wires_.emplace_back();
   wire.party = &party;
   wire.broker = broker;
+  if (const auto at = parted_.find({&party, broker}); at != parted_.end()) {
+    wire.to_broker.held_until = wire.to_peer.held_until = at->second;
+  }
   wire.heard_at = world_.broker(broker).alert_when_hearing(world_.now());
   return wire;
 }
@@ -65,6 +68,8 @@ void Network::ask(Party& party, std::size_t broker) {
 void Network::part(const Party& party, std::size_t broker, p::TimePoint until) {
   auto& parted_until = parted_[{&party, broker}];
   parted_until = std::max(parted_until, until);
+  // What is sent meanwhile is sent again and again beneath, until it arrives.
+  if (party.peer.value != 0 && broker_of(party) == broker) hold(party.peer, true, true, until);
 }
 
 bool Network::parted(const Party& party, std::size_t broker) const {
@@ -145,7 +150,7 @@ bool Network::duplicates(const p::Message& message) {
 void Network::send_to_broker(const Party& party, p::Message message) {
   note(message, party.peer.value, true);
   Way& way = wires_[party.peer.value].to_broker;
-  if (way.cut || parted(party, broker_of(party))) return;
+  if (way.cut) return;
   const p::Duration delay = until_arrival(way, party);
   message = through_codec(std::move(message));
   if (duplicates(message)) {
@@ -163,7 +168,7 @@ void Network::send_to_peer(std::size_t broker, broker::PeerId peer, p::Message m
     if (random_.chance(50)) world_.broker(broker).receive(broker::PeerUnreachable{peer});
     return;
   }
-  if (wire.to_peer.cut || parted(*wire.party, broker)) return;
+  if (wire.to_peer.cut) return;
   const p::Duration delay = until_arrival(wire.to_peer, *wire.party);
   message = through_codec(std::move(message));
   if (duplicates(message)) {

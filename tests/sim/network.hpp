@@ -40,7 +40,7 @@ class Network {
   void connect(Party& party, std::size_t broker = 0);
   /// Is that broker there? The party is told, unless it is not, or cannot be reached.
   void ask(Party& party, std::size_t broker);
-  /// Nothing gets from one to the other until then, over old or new connections.
+  /// Nothing gets from one to the other until then, over old or new connections; it arrives later.
   void part(const Party& party, std::size_t broker, p::TimePoint until);
   /// The same beneath the party, which is not told.
   void reconnect_beneath(Party& party);

@@ -69,6 +69,22 @@ TEST_CASE("a worker whose broker falls silent tells the next one what it holds, 
   h.commands.clear();
 }
 
+TEST_CASE("a worker whose later broker was started again asks nobody until it knows it") {
+  Harness h(with_brokers(2));
+  h.connect();
+  h.pass(3s);
+  CHECK(reconnected(h) == 1);
+  h.connect();
+  h.welcome();
+  h.commands.clear();
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, "who?"});
+  h.commands.clear();
+  h.now += 2500ms;
+  h.expire();
+  h.commands.clear();
+  CHECK(h.agent.next_deadline() > h.now);
+}
+
 TEST_CASE("a worker that drains goes to no other broker") {
   Harness h(with_brokers(2));
   h.in_session();

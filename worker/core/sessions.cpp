@@ -13,6 +13,7 @@ using protocol::mutant;
 using protocol::Mutant;
 
 void Agent::State::end_session(Turn& turn) {
+  choice.stays();
   outgoing.clear();
   while (Attempt* attempt = sent.chain().front()) {
     sent.take(*attempt);
