@@ -189,6 +189,7 @@ bool Attack::attack_worker(const Fault& fault) {
       stop_tasks(fault, worker, fault.kind == FaultKind::kStopMachine);
       return true;
     default:
+      if (!takes_sigterm(party->pid())) return false;  // It was started just now.
       drain(fault, worker);
       return true;
   }

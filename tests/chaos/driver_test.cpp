@@ -7,8 +7,10 @@
 #include <csignal>
 #include <set>
 
+#include "protocol/transport/signals.hpp"
 #include "tests/chaos/job_plan.hpp"
 #include "tests/chaos/ledger.hpp"
+#include "tests/chaos/party.hpp"
 #include "tests/chaos/plan.hpp"
 #include "tests/chaos/run_folder.hpp"
 #include "tests/support/catch.hpp"
@@ -146,6 +148,17 @@ TEST_CASE("a ledger knows which items must fail, and how") {
   CHECK(dying.crashes()[0].attempts == 2);
   Ledger living(kSeed, kJob, Mixture::kVaried, false);
   CHECK_THROWS_AS(living.note_error(deadly, crash), Violation);
+}
+
+TEST_CASE("only a daemon that takes SIGTERM by itself is asked to leave") {
+  CHECK_FALSE(takes_sigterm(::getpid()));
+  achilles::protocol::SignalWatcher as_daemons_do;
+  CHECK(takes_sigterm(::getpid()));
+  sigset_t before;
+  sigemptyset(&before);
+  sigaddset(&before, SIGTERM);
+  sigaddset(&before, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &before, nullptr);
 }
 
 TEST_CASE("a run folder ends all processes of the run, whoever started them") {

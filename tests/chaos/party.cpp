@@ -1,6 +1,7 @@
 #include "tests/chaos/party.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <sstream>
 
@@ -86,6 +87,16 @@ void Party::put_away() {
   std::ofstream log(log_file_, std::ios::app | std::ios::binary);
   log << process_->out() << process_->err() << "---- pid " << process_->pid() << " is over ----\n";
   process_.reset();
+}
+
+bool takes_sigterm(pid_t pid) {
+  // Our daemons block it, and read it from a descriptor.
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("SigBlk:")) continue;
+    return (std::stoull(line.substr(7), nullptr, 16) >> (SIGTERM - 1) & 1) != 0;
+  }
+  return false;
 }
 
 Descriptors descriptors_of(pid_t pid) {

@@ -75,6 +75,9 @@ struct Descriptors {
 };
 Descriptors descriptors_of(pid_t pid);
 
+/// Whether the process has come so far that it takes SIGTERM itself. Before, it just ends of it.
+bool takes_sigterm(pid_t pid);
+
 std::string last_lines(const std::string& text, std::size_t count);
 
 }  // namespace achilles::tests
