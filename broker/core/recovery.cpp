@@ -4,6 +4,7 @@
 // which jobs they keep (KEEP_JOBS) and submit again what is unfinished; where both meet, the
 // attempt goes on, and nothing is run twice.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "broker/core/state.hpp"
@@ -223,6 +224,11 @@ void Scheduler::State::suspend(Job& job) {
   // What was delivered may never have arrived. The workers have kept it.
   for (const AttemptId id : std::exchange(job.delivered, {})) {
     Attempt& attempt = *attempts.find(id);
+    if (overlaps_assigned(job, attempt)) {
+      // The client had submitted the items anew, against all rules.
+      revoke(*workers.find(attempt.worker), id);
+      continue;
+    }
     attempt.delivered = false;
     attempt.announced = true;
     attempt.unsubmitted = true;
@@ -234,6 +240,12 @@ void Scheduler::State::suspend(Job& job) {
   job.credit_total = 0;
   job.delivered_bytes = 0;
   job.wanted.reset();
+}
+
+bool Scheduler::State::overlaps_assigned(const Job& job, const Attempt& attempt) const {
+  const auto next = job.assigned.lower_bound(attempt.end());
+  if (next == job.assigned.begin()) return false;
+  return attempts.find(std::prev(next)->second)->end() > attempt.chunk.first;
 }
 
 void Scheduler::State::unsubmit(Job& job, AttemptId id) {

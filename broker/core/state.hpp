@@ -154,6 +154,8 @@ struct Scheduler::State {
   /// The client is away: its jobs are not open until it comes and opens them again.
   void lose_client(Client& client, protocol::TimePoint away_until);
   void suspend(Job& job);
+  /// Whether one of the items is at a worker already, in another attempt.
+  bool overlaps_assigned(const Job& job, const Attempt& attempt) const;
   void unsubmit(Job& job, protocol::AttemptId id);
   /// The job's client goes on with it.
   void resume(Job& job, const protocol::OpenJob& open);

@@ -49,6 +49,28 @@ TEST_CASE("KEEP_JOBS is said once in a session, and of no more jobs than are all
   CHECK(broker.quiet());
 }
 
+TEST_CASE("a client submits anew what it was sent, and goes away") {
+  Broker broker;
+  broker.worker(2);
+  broker.client(1);
+  broker.open(1, 1);
+  broker.submit(1, 1, 0);
+  broker.settle();
+  const auto work = broker.assigned(2);
+  REQUIRE(work.size() == 1);
+  broker.finish(2, work[0]);
+  broker.submit(1, 1, 0);
+  broker.settle();
+  const auto again = broker.assigned(2);
+  REQUIRE(again.size() == 1);
+  broker.event(PeerUnreachable{{1}});
+  broker.settle();
+  CHECK(broker.expect<p::Revoke>(2).attempts == std::vector{work[0].attempt});
+  broker.finish(2, again[0]);
+  broker.settle();
+  CHECK(broker.inbox(2).empty());
+}
+
 TEST_CASE("more attempts are revoked than one message should name") {
   Broker broker;
   broker.worker(2);

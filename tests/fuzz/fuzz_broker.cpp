@@ -45,9 +45,9 @@ class Ranges {
 /// What a connection has come to, as its other end sees it.
 struct Connection {
   PeerId peer;
+  Hello said;  ///< Not answered yet, or refused; or that of the session.
   Role role = Role::kObserver;
   std::uint64_t id = 0;
-  std::uint64_t incarnation = 0;
   SessionId session;
   std::set<JobId> told;  ///< A worker: the jobs that it may get chunks of.
   std::map<JobId, Ranges> delivered;
@@ -169,9 +169,7 @@ class World {
     hello.id = who / 4 % 4 + 1;
     hello.incarnation = who < 128 ? ++incarnations_ : input_.size();
     hello.name.assign(input_.u8(), 'n');
-    c.role = hello.role;
-    c.id = hello.id;
-    c.incarnation = hello.incarnation;
+    c.said = hello;
     send(hello);
   }
   void send_open_job() {
@@ -412,13 +410,13 @@ class World {
   // ---- what the broker says
 
   void receive(Connection& c, const Welcome& welcome) {
-    require(welcome.session.value != 0 && welcome.incarnation == c.incarnation);
+    require(welcome.session.value != 0 && welcome.incarnation == c.said.incarnation);
     if (welcome.session == c.session) return;
     const Connection old = std::exchange(c, {});
     c.peer = old.peer;
-    c.role = old.role;
-    c.id = old.id;
-    c.incarnation = old.incarnation;
+    c.said = old.said;
+    c.role = old.said.role;
+    c.id = old.said.id;
     c.session = welcome.session;
   }
   void receive(Connection& c, const OpenJob& open) { c.told.insert(open.job); }

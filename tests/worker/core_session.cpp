@@ -237,6 +237,27 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a program that is missed between sessions is fetched in the next one") {
+  Harness h;
+  h.in_session();
+  h.broker(open_job(1, 1));
+  h.take<LoadProgram>();
+  h.assign({assignment(1, 1)});
+  h.broker(protocol::Rejected{protocol::RejectReason::kUnknownSession, ""});
+  h.noted("no longer knows");
+  const Command hello = h.commands.front();
+  h.commands.clear();
+  h.feed(ProgramAbsent{program_id(1)});
+  h.none();
+  h.commands.push_back(hello);
+  h.welcome();
+  h.sent<protocol::WorkerState>();
+  CHECK(h.holding() == Numbers{1});
+  CHECK(h.take<LoadProgram>().program == program_id(1));
+  h.feed(ProgramAbsent{program_id(1)});
+  CHECK(h.sent<protocol::NeedProgram>().offset == 0);
+}
+
 TEST_CASE("a stall of our own extends the broker's lease by the gap") {
   Harness h;
   h.in_session();

@@ -68,6 +68,10 @@ void Agent::State::on_program_absent(Turn& turn, protocol::ProgramId id) {
   if (program->stage != Program::Stage::kLoading && program->stage != Program::Stage::kStored) {
     return;
   }
+  if (!link.in_session()) {
+    program->stage = Program::Stage::kUnknown;  // Nobody can be asked: the next session sees to it.
+    return programs.forget_if_unused(*program);
+  }
   if (++program->fetches > kFetchesMax) {
     return refuse(turn, *program,
                   "Worker " + options.name + " fetched " + program_name(*program) + " " +

@@ -84,6 +84,8 @@ void Agent::State::check_invariants() const {
     require(program.jobs > 0 || !program.tasks.empty() ||
                 program.stage == Program::Stage::kRefused || left,
             "a program without jobs and tasks is forgotten");
+    require(link.in_session() || left || program.stage != Program::Stage::kFetching,
+            "nothing is fetched outside of a session");
     require(queued == 0 || program.stage != Program::Stage::kRefused,
             "nothing waits for a refused program");
     std::uint32_t starting = 0;
