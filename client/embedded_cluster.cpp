@@ -93,6 +93,8 @@ void EmbeddedCluster::carry_out_worker(TimePoint now) {
       tasks_.carry_out(*start);
     } else if (const auto* skip = std::get_if<worker::SkipJobInTask>(&command)) {
       tasks_.carry_out(*skip);
+    } else if (const auto* take_back = std::get_if<worker::TakeBackFromTask>(&command)) {
+      tasks_.carry_out(*take_back);
     } else if (const auto* terminate = std::get_if<worker::TerminateTask>(&command)) {
       tasks_.carry_out(*terminate);
     } else if (const auto* end = std::get_if<worker::EndTask>(&command)) {

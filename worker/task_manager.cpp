@@ -51,7 +51,7 @@ struct TaskManager::State {
   std::unordered_map<TaskId, Task> tasks;
   std::vector<TaskId> dirty_tasks;  ///< Were sent to since the last flush.
   std::set<std::uint32_t> slots_used;
-  std::vector<Event> failed_starts;
+  std::vector<Event> own_news;
 
   void watch(int fd, std::uint64_t tag, std::uint32_t events, int operation);
   void start(TaskId id, protocol::ProgramId program);
@@ -120,7 +120,7 @@ void TaskManager::State::start(TaskId id, protocol::ProgramId program) {
       tasks.erase(found);
     }
     discard_folder(folder);
-    failed_starts.push_back(TaskFailedToStart{id, error.what()});
+    own_news.push_back(TaskFailedToStart{id, error.what()});
   }
 }
 
@@ -226,6 +226,13 @@ void TaskManager::carry_out(const SkipJobInTask& command) {
   if (found != state_->tasks.end()) found->second.process.skip_job(command.job);
 }
 
+void TaskManager::carry_out(const TakeBackFromTask& command) {
+  const auto found = state_->tasks.find(command.task);
+  if (found == state_->tasks.end()) return;
+  const std::uint64_t come_to = found->second.process.take_back(command.given);
+  state_->own_news.push_back(TakenBackFromTask{command.task, command.given, come_to});
+}
+
 void TaskManager::carry_out(const TerminateTask& command) {
   const auto found = state_->tasks.find(command.task);
   if (found != state_->tasks.end()) found->second.process.terminate();
@@ -256,7 +263,7 @@ int TaskManager::ready_fd() const {
   return state_->epoll.get();
 }
 bool TaskManager::events_waiting() const {
-  return !state_->failed_starts.empty();
+  return !state_->own_news.empty();
 }
 std::vector<int> TaskManager::task_pids() const {
   std::vector<int> pids;
@@ -270,8 +277,8 @@ std::size_t TaskManager::task_count() const {
 }
 
 void TaskManager::take_events(std::vector<Event>& events) {
-  for (Event& failed : state_->failed_starts) events.push_back(std::move(failed));
-  state_->failed_starts.clear();
+  for (Event& failed : state_->own_news) events.push_back(std::move(failed));
+  state_->own_news.clear();
   std::array<epoll_event, kReadyPerTurn> ready;
   int count = 0;
   do {

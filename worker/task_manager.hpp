@@ -45,6 +45,7 @@ class TaskManager {
   void carry_out(const StartTask& command);
   void carry_out(const SendToTask& command);
   void carry_out(const SkipJobInTask& command);
+  void carry_out(const TakeBackFromTask& command);
   void carry_out(const TerminateTask& command);
   void carry_out(const EndTask& command);
 

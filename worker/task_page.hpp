@@ -1,8 +1,8 @@
 // The page that a task process shares with its worker.
 //
 // The host writes what it works on, so that a death names the guilty item at once; the worker
-// writes which job to leave undone. Written and read without system calls. Each field has one
-// writer.
+// writes which job to leave undone. Written and read without system calls. Each field but
+// `turns` has one writer.
 #pragma once
 
 #include <atomic>
@@ -23,9 +23,46 @@ struct TaskPage {
   std::atomic<std::uint64_t> skip_job_number;
   std::atomic<std::uint64_t> skip_job_client;
   std::atomic<std::uint64_t> skip_sequence;  ///< 0: never asked. Odd: being written.
+  /// Written by both: how many chunks the host has come to, and how many of the next ones it leaves
+  /// out. Use the two functions below: of each chunk both know the same.
+  std::atomic<std::uint64_t> turns;
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
               "the page is shared between processes");
+
+/// How many bits of `turns` count the chunks that the host has come to; the others count those to
+/// leave out.
+inline constexpr unsigned kTurnBits = 40;
+inline constexpr std::uint64_t kTurnMask = (std::uint64_t{1} << kTurnBits) - 1;
+
+/// The host's side, once for each chunk that it was ever given, in order. False: it was taken back,
+/// and nothing is to be said of it.
+inline bool begin_chunk(TaskPage& page) {
+  std::uint64_t seen = page.turns.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t left_out = seen >> kTurnBits;
+    const std::uint64_t now_at = (seen & kTurnMask) + 1;
+    const std::uint64_t rest = left_out > 0 ? left_out - 1 : 0;
+    if (page.turns.compare_exchange_weak(seen, rest << kTurnBits | now_at,
+                                         std::memory_order_acq_rel)) {
+      return left_out == 0;
+    }
+  }
+}
+
+/// The worker's side: takes back all of the first `given` chunks that the host has not come to.
+/// Answers how many it has come to.
+inline std::uint64_t take_back_chunks(TaskPage& page, std::uint64_t given) {
+  std::uint64_t seen = page.turns.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t come_to = seen & kTurnMask;
+    const std::uint64_t left_out = given > come_to ? given - come_to : 0;
+    if (page.turns.compare_exchange_weak(seen, left_out << kTurnBits | come_to,
+                                         std::memory_order_acq_rel)) {
+      return come_to;
+    }
+  }
+}
 
 /// The worker's side: leave the items of `job` undone. Replaces what was asked before.
 inline void ask_to_skip(TaskPage& page, protocol::JobId job) {

@@ -351,6 +351,10 @@ void TaskProcess::skip_job(protocol::JobId job) {
   ask_to_skip(*state_->page, job);
 }
 
+std::uint64_t TaskProcess::take_back(std::uint64_t given) {
+  return take_back_chunks(*state_->page, given);
+}
+
 void TaskProcess::terminate() {
   if (!state_->reaped) ::kill(-state_->pid, SIGTERM);
 }

@@ -74,6 +74,9 @@ class TaskProcess {
   /// Reads what is there and passes it on to our own stderr. False at its end.
   bool read_stderr();
   void skip_job(protocol::JobId job);
+  /// Takes back all of the first `given` chunks that the host has not come to. Answers how many it
+  /// has come to.
+  std::uint64_t take_back(std::uint64_t given);
   /// The job came again: takes back a skip_job of it.
   void do_not_skip(protocol::JobId job);
   /// Closes the socket's sending side once all is sent: the host ends when it is done.

@@ -75,6 +75,23 @@ TEST_CASE("results are not held back by the item behind them, however long that 
   CHECK(expected == 21);
 }
 
+TEST_CASE("short items are not held up behind one that hangs while a slot is free") {
+  const Folder folder;
+  const Signal release(folder.file("release"));
+  const auto wait_at_2000 = [](const std::string& path, int x) {
+    return x == 2000 && !Signal::wait(path) ? -1 : x;
+  };
+  // By then many are given to a task process at a time.
+  std::vector<int> results;
+  for (const int x : pool().imap_unordered(achilles::bind(wait_at_2000, release.path()),
+                                           std::views::iota(0, 4000), {.chunksize = 1})) {
+    results.push_back(x);
+    if (results.size() == 3999) Signal::raise(release.path());
+  }
+  REQUIRE(results.size() == 4000);
+  CHECK(results.back() == 2000);
+}
+
 TEST_CASE("indexed tells each result's place in the input") {
   const auto negative = [](int x) { return -x; };
   std::set<std::uint64_t> indices;

@@ -26,6 +26,7 @@ Tally& Tally::operator+=(const Tally& other) {
   repeated_item_runs += other.repeated_item_runs;
   second_attempts += other.second_attempts;
   recalled_chunks += other.recalled_chunks;
+  taken_back += other.taken_back;
   deaths += other.deaths;
   delivered_chunks += other.delivered_chunks;
   delivered_items += other.delivered_items;
@@ -48,7 +49,8 @@ std::string Tally::describe() const {
                std::to_string(repeated_item_runs) + " of them again, " + std::to_string(deaths) +
                    " ended by a task process's death");
   text += line("second attempts", second_attempts,
-               "at chunks; " + std::to_string(recalled_chunks) + " chunks were asked back");
+               "at chunks; " + std::to_string(recalled_chunks) + " chunks were asked back, " +
+                   std::to_string(taken_back) + " task processes relieved");
   text += line("messages", messages, std::to_string(coded_messages) + " through the codec");
   text += line("steps", steps,
                std::to_string(checks) + " with all tables checked; " +

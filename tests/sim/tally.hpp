@@ -22,7 +22,8 @@ struct Tally {
   std::uint64_t repeated_item_runs = 0;
   std::uint64_t second_attempts = 0;
   std::uint64_t recalled_chunks = 0;  ///< Workers were asked for them.
-  std::uint64_t deaths = 0;           ///< Of task processes that ran an item.
+  std::uint64_t taken_back = 0;  ///< Task processes that what they had not begun was taken from.
+  std::uint64_t deaths = 0;      ///< Of task processes that ran an item.
   std::uint64_t delivered_chunks = 0;
   std::uint64_t delivered_items = 0;
   std::uint64_t condemned_items = 0;  ///< Innocent ones on which too many task processes died.

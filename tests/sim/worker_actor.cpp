@@ -195,6 +195,8 @@ void WorkerActor::obey(worker::Command& command, bool judging) {
   } else if (const auto* skip = std::get_if<worker::SkipJobInTask>(&command)) {
     const auto at = tasks_.find(skip->task);
     if (at != tasks_.end()) at->second.skips.emplace(skip->job, awake(world_.now()));
+  } else if (const auto* back = std::get_if<worker::TakeBackFromTask>(&command)) {
+    take_back(*back);
   } else if (const auto* terminate = std::get_if<worker::TerminateTask>(&command)) {
     // SIGTERM: most programs end, some take no notice.
     if (world_.random.chance(kDeafPercent)) return;

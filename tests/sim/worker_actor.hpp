@@ -70,7 +70,13 @@ class WorkerActor final : public Party {
     p::ProgramId program;
     std::set<p::JobId> knows;
     std::map<p::JobId, p::Duration> skips;  ///< Since when, in the worker's awake time.
-    std::deque<p::Assignment> holds;
+    struct Held : p::Assignment {
+      std::uint64_t turn = 0;  ///< Among all that it was ever told of, from 1 on.
+    };
+    std::deque<Held> holds;
+    std::uint64_t told = 0;
+    std::uint64_t come_to = 0;   ///< The turn of the one begun last.
+    std::uint64_t left_out = 0;  ///< Up to this turn, what was not begun was taken back.
     bool ready = false;
     bool running = false;
     bool hung_up = false;
@@ -88,6 +94,7 @@ class WorkerActor final : public Party {
   void news(worker::Event event);
   void step(worker::Event event);
   void count(const p::Message& message);
+  void take_back(const worker::TakeBackFromTask& command);
   void carry_out(bool judging);
   void obey(worker::Command& command, bool judging);
   void leave();

@@ -74,7 +74,8 @@ void WorkerActor::tell(TaskId id, p::Message message) {
     for (auto& assignment : assign->chunks) {
       world_.demand(task.knows.contains(assignment.job),
                     "a task process got a chunk of a job it was not told of");
-      task.holds.push_back(std::move(assignment));
+      if (++task.told <= task.left_out) continue;
+      task.holds.push_back({std::move(assignment), task.told});
     }
     run_next(id, task);
   }
@@ -83,9 +84,10 @@ void WorkerActor::tell(TaskId id, p::Message message) {
 void WorkerActor::run_next(TaskId id, Task& task) {
   if (task.running || task.holds.empty()) return;
   if (task.hung_up) return exit(id, "exit status 0");
-  const p::Assignment& front = task.holds.front();
+  const Task::Held& front = task.holds.front();
   JobRecord& job = world_.job(front.job);
   task.running = true;
+  task.come_to = front.turn;
   task.began = world_.now();
   ++world_.count().runs;
   p::Duration time = 2us;
@@ -103,6 +105,16 @@ void WorkerActor::run_next(TaskId id, Task& task) {
     if (crashes) return plan_step(time, TaskStep::What::kDies, id);
   }
   plan_step(time, TaskStep::What::kDone, id);
+}
+
+void WorkerActor::take_back(const worker::TakeBackFromTask& command) {
+  const auto at = tasks_.find(command.task);
+  if (at == tasks_.end()) return;
+  Task& task = at->second;
+  task.left_out = command.given;
+  while (!task.holds.empty() && task.holds.back().turn > task.come_to) task.holds.pop_back();
+  ++world_.count().taken_back;
+  news(worker::TakenBackFromTask{command.task, command.given, task.come_to});
 }
 
 void WorkerActor::finish(TaskId id, Task& task) {

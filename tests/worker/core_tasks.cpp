@@ -225,12 +225,73 @@ TEST_CASE("a task that works on another job is not killed over a closed one behi
   h.take<SkipJobInTask>();
   h.told<protocol::CloseJob>(a);
   h.pass(900ms);
+  const auto back = h.take<TakeBackFromTask>();
   h.none();
-  h.answer(a, {result_of(assignment(2, 11), 900'000'000)});
+  h.feed(TakenBackFromTask{a, back.given, back.given - 1});
+  h.pass(50ms);
+  h.none();
+  h.answer(a, {result_of(assignment(2, 11), 950'000'000)});
   h.settle();
   CHECK(h.results_sent() == Numbers{11});
+  h.accept({10, 11});
+  CHECK(h.agent.idle());
+}
+
+TEST_CASE("a task that has begun a closed job's chunk is not left at it, whatever was taken back") {
+  Harness h;
+  const TaskId a = warm_task(h);
+  h.assign({assignment(1, 2), assignment(1, 3)});
+  CHECK(h.given(a) == Numbers{2, 3});
+  h.pass(10ms);
+  const auto back = h.take<TakeBackFromTask>();
+  h.feed(TakenBackFromTask{a, back.given, back.given});  // It had just begun the last one.
+  h.broker(protocol::CloseJob{job_id(1)});
+  h.take<SkipJobInTask>();
+  h.told<protocol::CloseJob>(a);
   h.pass(100ms);
-  h.take<TerminateTask>();
+  CHECK(h.take<TerminateTask>().task == a);
+}
+
+TEST_CASE("what waits behind a chunk that takes longer than thought goes to another slot") {
+  Harness h(2);
+  const TaskId a = warm_task(h);
+  h.assign({assignment(1, 2), assignment(1, 3), assignment(1, 4)});
+  CHECK(h.given(a) == Numbers{2, 3, 4});
+  h.pass(9ms);
+  h.none();
+  h.pass(1ms);
+  const auto back = h.take<TakeBackFromTask>();
+  CHECK(back.task == a);
+  CHECK(back.given == 4);  // One it had before.
+  h.feed(TakenBackFromTask{a, 4, 2});
+  h.settle();
+  const TaskId b = h.started();
+  h.ready(b);
+  h.told<protocol::OpenJob>(b);
+  CHECK(h.given(b) == Numbers{3, 4});
+  // It gets nothing more before it is done.
+  h.assign({assignment(1, 5)});
+  CHECK(h.given(b) == Numbers{5});
+  h.answer(a, {result_of(assignment(1, 2), 50'000'000)});
+  h.answer(b, {result_of(assignment(1, 3), 1000), result_of(assignment(1, 4), 1000),
+               result_of(assignment(1, 5), 1000)});
+  h.settle();
+  CHECK(h.results_sent() == Numbers{2, 3, 4, 5});
+  h.accept({1, 2, 3, 4, 5});
+  CHECK(h.agent.idle());
+}
+
+TEST_CASE("a worker that drains returns what it takes back") {
+  Harness h(2);
+  const TaskId a = warm_task(h);
+  h.assign({assignment(1, 2), assignment(1, 3)});
+  CHECK(h.given(a) == Numbers{2, 3});
+  h.feed(DrainRequested{});
+  h.sent<protocol::WorkerState>();
+  h.pass(10ms);
+  const auto back = h.take<TakeBackFromTask>();
+  h.feed(TakenBackFromTask{a, back.given, back.given - 1});
+  CHECK(h.sent<protocol::Returned>().attempts == std::vector{protocol::AttemptId{3}});
 }
 
 TEST_CASE("close drops what is queued and what is held") {

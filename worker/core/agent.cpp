@@ -90,6 +90,7 @@ void Agent::step(protocol::TimePoint now, Event event, Commands& out) {
                  [&](BrokerThere& e) { state.on_broker_there(turn, e.broker); },
                  [&](TaskMessage& e) { state.on_task_message(turn, e.task, e.message); },
                  [&](TaskExited& e) { state.on_task_exited(turn, e); },
+                 [&](TakenBackFromTask& e) { state.on_taken_back(turn, e); },
                  [&](TaskFailedToStart& e) { state.on_task_failed_to_start(turn, e); },
                  [&](ProgramLoaded& e) { state.on_program_loaded(turn, e.program); },
                  [&](ProgramAbsent& e) { state.on_program_absent(turn, e.program); },

@@ -21,6 +21,9 @@ namespace achilles::worker {
 /// A task process must have said TaskReady by then.
 inline constexpr protocol::Duration kReadyWithin = std::chrono::seconds(10);
 /// A task process that is still busy with a closed job after so long is asked to end.
+/// A task process that has several chunks, together of some milliseconds, and answers none for so
+/// long gets those back that it has not begun: others may have a slot for them.
+inline constexpr protocol::Duration kStuckAfter = std::chrono::milliseconds(10);
 inline constexpr protocol::Duration kSkipWithin = std::chrono::milliseconds(100);
 /// After so long a task process that was asked to end over a closed job is killed.
 inline constexpr protocol::Duration kTerminateWithin = std::chrono::seconds(1);
@@ -134,6 +137,9 @@ struct Agent::State {
   void on_task_exited(Turn& turn, const TaskExited& exited);
   void on_task_failed_to_start(Turn& turn, const TaskFailedToStart& failed);
   void on_task_due(Turn& turn, Task& task);
+  /// Of what it has, it should be done with something soon.
+  void watch_for_stuck(Turn& turn, Task& task);
+  void on_taken_back(Turn& turn, const TakenBackFromTask& taken);
   void end_task(Turn& turn, Task& task, bool kill);
   /// The task process does not keep to the protocol: nothing it says can be trusted.
   void confused(Turn& turn, Task& task, const std::string& what);
@@ -141,7 +147,7 @@ struct Agent::State {
                    const std::string& advice);
   std::string likely_causes() const;
   /// What the task still holds goes back to the front of its program's queue.
-  void requeue_given(Turn& turn, Task& task);
+  void requeue_given(Turn& turn, Task& task, std::uint64_t but_the_first = 0);
   /// Kill in time if what it works on is of a closed job.
   void watch_front(Turn& turn, Task& task);
   /// From wherever it is, to nowhere and out of the table.

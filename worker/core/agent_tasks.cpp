@@ -184,6 +184,7 @@ void Agent::State::on_results(Turn& turn, Task& task, protocol::Results& results
       held.put(*attempt);
     }
   }
+  task.stuck = false;
   watch_front(turn, task);
 }
 
@@ -283,6 +284,12 @@ void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& 
 }
 
 void Agent::State::on_task_due(Turn& turn, Task& task) {
+  if (task.stage == Task::Stage::kReady && !task.overdue) {
+    tasks.set_deadline(task, std::nullopt);
+    task.stuck = true;
+    turn.out.push_back(TakeBackFromTask{task.id, task.given_count});
+    return;
+  }
   if (task.stage == Task::Stage::kReady) {
     tell(turn, task_name(task) + " still works for nobody, and is asked to end");
     tasks.ending(task, false);
@@ -325,9 +332,10 @@ void Agent::State::early_death(Turn& turn, Program& program, const std::string& 
              what + guesses);
 }
 
-void Agent::State::requeue_given(Turn& turn, Task& task) {
+void Agent::State::requeue_given(Turn& turn, Task& task, std::uint64_t but_the_first) {
   protocol::Returned returned;
   while (Attempt* attempt = task.given.back()) {
+    if (attempt->turn <= but_the_first) break;
     tasks.take(*attempt);
     if (attempt->abandoned()) {
       attempts.erase(*attempt);
@@ -350,11 +358,26 @@ void Agent::State::watch_front(Turn& turn, Task& task) {
   if (front == nullptr || !front->abandoned()) {
     task.overdue.reset();
     tasks.set_deadline(task, std::nullopt);
-    return;
+    return watch_for_stuck(turn, task);
   }
   if (task.overdue == front->id() || mutant(Mutant::kSkippedTasksLive)) return;
   task.overdue = front->id();
   tasks.set_deadline(task, turn.now + kSkipWithin);
+}
+
+void Agent::State::watch_for_stuck(Turn& turn, Task& task) {
+  const bool waits = task.stage == Task::Stage::kReady && !task.overdue && !task.stuck &&
+                     task.given.size() > 1 && !task.given.front()->abandoned();
+  if (waits && !task.deadline) tasks.set_deadline(task, turn.now + kStuckAfter);
+}
+
+void Agent::State::on_taken_back(Turn& turn, const TakenBackFromTask& taken) {
+  Task* task = tasks.find(taken.task);
+  // What an ending one has comes back when it is gone.
+  if (task == nullptr || task->stage != Task::Stage::kReady) return;
+  requeue_given(turn, *task, taken.come_to);
+  task->stuck = !task->given.empty();
+  watch_front(turn, *task);
 }
 
 void Agent::State::drop(Attempt& attempt) {

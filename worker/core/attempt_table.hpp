@@ -30,6 +30,7 @@ struct Attempt {
   bool granted = false;
   /// A task process died that may have been ruined by it, or by others: it gets one for itself.
   bool alone = false;
+  std::uint64_t turn = 0;   ///< Among all that its task process was ever given, from 1 on.
   std::uint64_t order = 0;  ///< Of arrival; what came first runs first, also across programs.
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;

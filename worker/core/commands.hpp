@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -40,6 +41,12 @@ struct SkipJobInTask {
   TaskId task;
   protocol::JobId job;
 };
+/// Through the shared page: take back all of the first `given` chunks that the host has not come
+/// to. It will say nothing of them. How many it has come to is told by TakenBackFromTask.
+struct TakeBackFromTask {
+  TaskId task;
+  std::uint64_t given = 0;
+};
 /// Ask the process group to end (SIGTERM), which the user's program may use to clean up. EndTask
 /// with `kill` follows if it does not.
 struct TerminateTask {
@@ -67,9 +74,9 @@ struct Note {
   std::string text;
 };
 
-using Command =
-    std::variant<SendToBroker, Reconnect, AskWhetherThere, StartTask, SendToTask, SkipJobInTask,
-                 TerminateTask, EndTask, LoadProgram, StoreProgramPart, Leave, Note>;
+using Command = std::variant<SendToBroker, Reconnect, AskWhetherThere, StartTask, SendToTask,
+                             SkipJobInTask, TakeBackFromTask, TerminateTask, EndTask, LoadProgram,
+                             StoreProgramPart, Leave, Note>;
 using Commands = std::vector<Command>;
 
 }  // namespace achilles::worker

@@ -17,6 +17,7 @@ namespace {
 bool has_room(const Task& task) {
   if (task.stage != Task::Stage::kReady) return false;
   if (task.given.empty()) return true;
+  if (task.stuck) return false;
   // One that still has to skip a closed job's chunk may be killed over it.
   return task.abandoned_count == 0 && task.unknown_count == 0 && task.expected_ns < kAheadNs &&
          task.given.size() < kAheadChunks && task.given_bytes < kAheadBytes;
@@ -116,6 +117,7 @@ void Agent::State::give(Turn& turn, Task& task, Attempt& attempt) {
   if (task.outbox.empty()) given_to.push_back(&task);
   task.outbox.push_back(attempt.assignment);
   tasks.give(task, attempt);
+  watch_for_stuck(turn, task);
 }
 
 void Agent::State::start_tasks(Turn& turn, Program& program) {

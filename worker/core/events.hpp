@@ -46,6 +46,13 @@ struct TaskExited {
   /// The one it began last, when not all its results were written.
   std::optional<protocol::AttemptId> begun_attempt = {};
 };
+/// The answer to TakeBackFromTask: of the first `given` chunks the task process has come to so
+/// many.
+struct TakenBackFromTask {
+  TaskId task;
+  std::uint64_t given = 0;
+  std::uint64_t come_to = 0;
+};
 /// The program could not be started as a task process at all; one sentence says why.
 struct TaskFailedToStart {
   TaskId task;
@@ -67,8 +74,8 @@ struct ProgramUnusable {
 /// Finish what runs, return the rest, then leave (SIGTERM).
 struct DrainRequested {};
 
-using Event =
-    std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, BrokerThere, TaskMessage, TaskExited,
-                 TaskFailedToStart, ProgramLoaded, ProgramAbsent, ProgramUnusable, DrainRequested>;
+using Event = std::variant<BrokerMessage, BrokerMalformed, BrokerHeard, BrokerThere, TaskMessage,
+                           TaskExited, TakenBackFromTask, TaskFailedToStart, ProgramLoaded,
+                           ProgramAbsent, ProgramUnusable, DrainRequested>;
 
 }  // namespace achilles::worker

@@ -55,6 +55,7 @@ void TaskTable::give(Task& task, Attempt& attempt) {
   const bool was_in_use = task.in_use();
   attempt.place = Attempt::Place::kGiven;
   attempt.task = &task;
+  attempt.turn = ++task.given_count;
   task.given.push_back(attempt);
   task.given_bytes += attempt.bytes;
   if (attempt.expected_ns) {

@@ -37,11 +37,17 @@ struct Task {
   std::uint32_t unknown_count = 0;    ///< How many are of unknown pace.
   std::uint32_t abandoned_count = 0;  ///< How many are of closed jobs.
 
+  std::uint64_t given_count = 0;  ///< So many chunks it was given in its life.
+  /// What waited behind the front, which takes longer than thought, was taken back; it gets nothing
+  /// more until it is done with that.
+  bool stuck = false;
+
   std::set<protocol::JobId> known_jobs;     ///< It was sent their OpenJob.
   std::optional<protocol::JobId> last_job;  ///< One of known_jobs: most chunks are of the same job.
   std::uint64_t used_order = 0;  ///< When it last became free: the lowest was idle for longest.
   /// Starting: when it must have said TaskReady. Ready: when it is asked to end if it still
-  /// works on `overdue`, which nobody wants. Ending: when it is killed if it is still there.
+  /// works on `overdue`, which nobody wants; or when what it has not begun is taken back. Ending:
+  /// when it is killed if it is still there.
   std::optional<protocol::TimePoint> deadline;
   std::optional<protocol::AttemptId> overdue;
   std::vector<protocol::Assignment> outbox;  ///< Given in this settle.

@@ -163,6 +163,7 @@ class Host {
   }
 
   void run(const protocol::Assignment& assignment) {
+    if (!worker::begin_chunk(page_)) return;
     const auto job = jobs_.find(assignment.job);
     if (job == jobs_.end()) {
       // Closed meanwhile: nobody waits for results, but the worker waits for an answer.
