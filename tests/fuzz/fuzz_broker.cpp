@@ -17,6 +17,7 @@
 
 #include "broker/core/scheduler.hpp"
 #include "tests/fuzz/drawn.hpp"
+#include "tests/fuzz/ranges.hpp"
 
 using namespace achilles::protocol;
 using namespace achilles::broker;
@@ -26,21 +27,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kAttemptsMax = 1024;
-
-/// Whether [first, first + count) is new; then it is added.
-class Ranges {
- public:
-  bool add(ItemIndex first, std::uint64_t count) {
-    const auto next = ends_.lower_bound(first);
-    if (next != ends_.end() && next->first - first < count) return false;
-    if (next != ends_.begin() && std::prev(next)->second > first) return false;
-    ends_[first] = first + count;
-    return true;
-  }
-
- private:
-  std::map<ItemIndex, ItemIndex> ends_;
-};
 
 /// What a connection has come to, as its other end sees it.
 struct Connection {

@@ -142,8 +142,93 @@ def write_broker(corpus):
         (corpus / name).write_bytes(options + seed)
 
 
+# Steps of fuzz_worker, in its numbers: the first job of the first program, the first task process.
+FIRST_JOB = bytes([0, 0])
+
+
+def assign(*chunks):
+    drawn = b"".join(
+        FIRST_JOB + bytes([1, allowance]) + u16(first) + u16(count - 1) + b"\4"
+        for first, count, allowance in chunks
+    )
+    return bytes([3, len(chunks)]) + drawn
+
+
+def answer(*sizes):
+    drawn = b"".join(b"\0" + bytes([size]) + u16(9) + b"\1" for size in sizes)
+    return bytes([15, 0, len(sizes) - 1]) + drawn
+
+
+def write_worker(corpus):
+    welcome, settle, ready, drain = bytes([0, 0]), bytes([20]), bytes([13, 0]), bytes([23, 0])
+    loaded, absent, unknown = bytes([12, 0, 0]), bytes([12, 2, 0]), bytes([10, 1, 2])
+    opened = welcome + bytes([2]) + FIRST_JOB + b"\0"
+    begun = opened + loaded + assign((0, 4, 1), (4, 4, 1), (8, 2, 0)) + settle + ready + settle
+    accepted = bytes([6, 3, 0, 1, 2])
+    granted, revoked, closed = bytes([5, 0]), bytes([7, 2, 0, 1]), bytes([8]) + FIRST_JOB
+    part, last_part = bytes([9, 0, 0]), bytes([9, 16, 0])
+    seeds = {
+        "job": begun + answer(1) + settle + answer(1, 1) + settle + accepted + closed,
+        "held": begun + answer(1) + settle + answer(1, 7) + settle + granted + settle + accepted,
+        "crashed": begun + bytes([17, 0, 1, 2]) + settle + ready + settle + answer(1),
+        "begun": begun + answer(1) + settle + bytes([17, 0, 2, 0]) + settle,
+        "early_deaths": opened + loaded + assign((0, 4, 1)) + (settle + bytes([17, 0, 0])) * 3,
+        "revoked": begun + revoked + bytes([21, 40]) + bytes([17, 0, 0]) + settle,
+        "closed": begun + closed + bytes([21, 40]) + settle,
+        "fetched": opened + absent + part + last_part + loaded + assign((0, 4, 1)) + settle,
+        "missed_between_sessions": opened + unknown + absent + bytes([21, 255]) + welcome,
+        "again": begun + answer(1) + settle + unknown + welcome + granted + settle + accepted,
+        "drained": begun + drain + answer(1, 1) + settle + accepted + settle,
+        "silence": begun + bytes([21, 200]) + welcome + bytes([22]) + u16(900) + settle,
+    }
+    for name, seed in seeds.items():
+        (corpus / name).write_bytes(bytes([2]) + seed)
+
+
+# Steps of fuzz_client, in its numbers: the first job.
+def give(count):
+    return bytes([2, 0, 0]) + u16(count - 1) + b"\4"
+
+
+def result(*which):
+    drawn = b"".join(bytes([w, first, items, 4]) + u16(9) + b"\1" for w, first, items in which)
+    return bytes([11, 0, len(which) - 1]) + drawn
+
+
+def write_client(corpus):
+    welcome, window = bytes([0, 0]), bytes([9, 0]) + u16(64) + u16(9999) + u16(4)
+    take, ended, closed = bytes([7, 0]), bytes([4, 0]), bytes([6, 0])
+    ordered, unordered = bytes([1, 0, 0, 1, 1]), bytes([1, 0, 1, 1, 1])
+    lost = bytes([15, 1, 2])
+    given = window + give(4) + give(4) + give(4)
+    begun = welcome + ordered + given
+    whole = [(2, 0, 0), (1, 0, 0), (0, 0, 0)]
+    seeds = {
+        "ordered": begun + ended + result(whole[1]) + result(whole[0], whole[2]) + take * 3 + closed,
+        "unordered": welcome + unordered + given + ended + result(*whole) + take * 3 + closed,
+        "waits": begun + bytes([5, 0, 18, 10]) + result(whole[1]) + take,
+        "parts": begun + result((2, 1, 1), (2, 3, 2), (2, 0, 0)) + take * 3,
+        "twice": begun + result(*whole) + result(*whole) + take * 4,
+        "again": begun + result(whole[1]) + lost + welcome + window + result(*whole) + take * 3,
+        "failed": begun + bytes([14, 0, 5, 0]) + u16(0) + u16(9) + closed,
+        "too_large": bytes([0, 24]) + u16(3) + ordered + given,
+        "silence": begun + bytes([18, 255]) + bytes([17]) + u16(900) + welcome + window,
+    }
+    for name, seed in seeds.items():
+        (corpus / name).write_bytes(bytes([0]) + seed)
+
+
+WRITERS = {
+    "decode": write_decode,
+    "hop": write_hop,
+    "broker": write_broker,
+    "worker": write_worker,
+    "client": write_client,
+}
+
+
 def main():
-    for name, write in {"decode": write_decode, "hop": write_hop, "broker": write_broker}.items():
+    for name, write in WRITERS.items():
         corpus = HERE / "corpus" / name
         corpus.mkdir(parents=True, exist_ok=True)
         write(corpus)
