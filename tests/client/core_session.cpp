@@ -80,6 +80,23 @@ TEST_CASE("a broker that is silent for five heartbeats is lost") {
   CHECK_FALSE(client.session.connected());
 }
 
+TEST_CASE("a welcome to another session means that this one is lost") {
+  Harness client;
+  client.connect();
+  p::Welcome welcome;
+  welcome.boot = {5};
+  welcome.session = {1};
+  welcome.incarnation = client.sent<p::Hello>().incarnation;
+  client.broker(welcome);
+  client.commands.clear();
+  client.broker(welcome);  // A copy of the same.
+  client.none();
+  welcome.boot = {6};
+  client.broker(welcome);
+  client.take<Reconnect>();
+  CHECK_FALSE(client.session.connected());
+}
+
 TEST_CASE("a job that no worker is there for says so, until one comes") {
   Harness client;
   client.in_session();
