@@ -145,10 +145,9 @@ void Scheduler::State::send_result(Job& job, protocol::ChunkResult&& result) {
 
 void Scheduler::State::on_worker_state(Peer& peer, const protocol::WorkerState& state) {
   Worker& worker = worker_of(peer);
-  worker.slots = std::min(state.slots, kSlotsPerWorkerMax);
+  workers.set_slots(worker, std::min(state.slots, kSlotsPerWorkerMax), state.draining);
   worker.window_chunks = state.window_chunks;
   worker.window_bytes = state.window_bytes;
-  worker.draining = state.draining;
   slots_changed = true;
   touch(worker);
 }

@@ -55,11 +55,19 @@ Worker& WorkerTable::add(WorkerId id, PeerId peer) {
 
 void WorkerTable::remove(WorkerId id) {
   if (Worker* worker = find(id)) {
+    slots_ -= counted_slots(*worker);
     if (worker->listed) candidates_.erase({worker->load, id});
     holding_.erase(id);
     if (worker->quarantined_until) quarantined_.erase({*worker->quarantined_until, id});
     workers_.erase(id);
   }
+}
+
+void WorkerTable::set_slots(Worker& worker, std::uint32_t slots, bool draining) {
+  slots_ -= counted_slots(worker);
+  worker.slots = slots;
+  worker.draining = draining;
+  slots_ += counted_slots(worker);
 }
 
 void WorkerTable::begin_work(Worker& worker, const Attempt& attempt) {
@@ -187,16 +195,13 @@ Worker* WorkerTable::release_from_quarantine(protocol::TimePoint now) {
 }
 
 std::uint32_t WorkerTable::slots() const {
-  std::uint64_t total = 0;
-  for (const auto& [id, worker] : workers_) {
-    if (!worker.draining) total += worker.slots;
-  }
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(total, UINT32_MAX));
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(slots_, UINT32_MAX));
 }
 
 void WorkerTable::check(const AttemptTable& attempts) const {
   std::size_t listed = 0;
   std::size_t holding = 0;
+  std::uint64_t slots = 0;
   for (const auto& [id, worker] : workers_) {
     Worker sums;
     for (const AttemptId attempt_id : worker.attempts) {
@@ -221,8 +226,10 @@ void WorkerTable::check(const AttemptTable& attempts) const {
     holding += worker.held_bytes > 0 ? 1 : 0;
     require(candidates_.contains({worker.load, id}) == worker.listed, "a candidate is misfiled");
     listed += worker.listed ? 1 : 0;
+    slots += counted_slots(worker);
   }
   require(listed == candidates_.size(), "a candidate is gone");
+  require(slots == slots_, "slots_ is not the workers' sum");
   require(holding == holding_.size(), "a worker that holds results is gone");
 }
 

@@ -6,7 +6,8 @@
 // Invariants:
 //  1. running, window_bytes_filled, running_ns, budget_ns: sums over the attempts that are at work.
 //  2. held_bytes: the sum over the held ones; `holding()` lists the workers where it is not 0.
-//  3. `candidates()` lists the workers that have room, each under its load; settle keeps it so.
+//  3. slots_: the sum over the workers that do not drain.
+//  4. `candidates()` lists the workers that have room, each under its load; settle keeps it so.
 #pragma once
 
 #include <compare>
@@ -105,6 +106,7 @@ class WorkerTable {
   const Worker* find(protocol::WorkerId id) const;
   Worker& add(protocol::WorkerId id, PeerId peer);
   void remove(protocol::WorkerId id);
+  void set_slots(Worker& worker, std::uint32_t slots, bool draining);
 
   void take(Worker& worker, protocol::AttemptId id, const Attempt& attempt);
   /// `attempt` is at work, and will be announced.
@@ -145,11 +147,15 @@ class WorkerTable {
   void check(const AttemptTable& attempts) const;
 
  private:
+  static std::uint64_t counted_slots(const Worker& worker) {
+    return worker.draining ? 0 : worker.slots;
+  }
   void begin_work(Worker& worker, const Attempt& attempt);
   void end_work(Worker& worker, const Attempt& attempt);
   void change_held(Worker& worker, std::uint64_t bytes);
 
   std::map<protocol::WorkerId, Worker> workers_;
+  std::uint64_t slots_ = 0;
   std::set<std::pair<Load, protocol::WorkerId>> candidates_;
   std::set<protocol::WorkerId> holding_;
   std::set<std::pair<protocol::TimePoint, protocol::WorkerId>> quarantined_;

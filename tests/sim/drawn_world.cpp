@@ -133,7 +133,7 @@ class Drawing {
     plan_.codec_every = options_.codec_every.value_or(small ? 1 : 64);
     // A look through all tables costs what they hold.
     plan_.check_every =
-        options_.check_every.value_or(small ? 1 : options_.workers + options_.chunks / 10);
+        options_.check_every.value_or(small ? 1 : 2 * options_.workers + options_.chunks / 5);
   }
 
   Random random_;

@@ -82,6 +82,7 @@ void Network::disconnect(Party& party, bool lingers) {
   Wire& wire = wires_[party.peer.value];
   end(wire, false);
   if (lingers) wire.kept = UINT64_MAX;
+  wire.lingers = lingers;
   party.peer = {};
 }
 
@@ -164,7 +165,9 @@ void Network::send_to_peer(std::size_t broker, broker::PeerId peer, p::Message m
   note(message, peer.value, false);
   Wire& wire = wires_[peer.value];
   if (wire.party == nullptr) {
-    // The router notices when it wants to send, and not always.
+    // The router notices when it wants to send, and not always; never before all has arrived that
+    // the party left behind on purpose: the end of the connection comes after it.
+    if (wire.lingers && world_.now() < wire.to_broker.last) return;
     if (random_.chance(50)) world_.broker(broker).receive(broker::PeerUnreachable{peer});
     return;
   }
