@@ -136,8 +136,10 @@ void Network::send_to_peer(broker::PeerId peer, p::Message message) {
   note(message, peer.value, false);
   Wire& wire = wires_[peer.value];
   if (wire.party == nullptr) {
-    // The router notices when it wants to send, and not always.
-    if (random_.chance(50)) world_.broker().receive(broker::PeerUnreachable{peer});
+    // The router notices when it wants to send, and not always; of a party that left in peace only
+    // when its last words have come.
+    const bool speaks = wire.kept == UINT64_MAX && wire.to_broker.delivered < wire.to_broker.sent;
+    if (!speaks && random_.chance(50)) world_.broker().receive(broker::PeerUnreachable{peer});
     return;
   }
   if (wire.to_peer.cut) return;
