@@ -138,14 +138,12 @@ bool BrokerShell::send(PeerId peer, protocol::Frames frames) {
   const auto result = socket_.send(peer.value, std::move(frames));
   const bool unread = result == protocol::SendResult::kQueued &&
                       socket_.unsent_bytes(peer.value) > options_.unsent_bytes_max;
-  if (result != protocol::SendResult::kUnreachable && !unread) return true;
-  if (unread) {
-    log_({Note::Level::kWarning, "Peer " + std::to_string(peer.value) +
-                                     " does not read what is sent to it (" +
-                                     std::to_string(options_.unsent_bytes_max >> 20) +
-                                     " MiB wait for it): its connection is given up."});
-    socket_.forget(peer.value);
-  }
+  if (!unread) return result != protocol::SendResult::kUnreachable;  // The socket will tell it.
+  log_({Note::Level::kWarning, "Peer " + std::to_string(peer.value) +
+                                   " does not read what is sent to it (" +
+                                   std::to_string(options_.unsent_bytes_max >> 20) +
+                                   " MiB wait for it): its connection is given up."});
+  socket_.forget(peer.value);
   lost_.push_back(peer);
   return false;
 }

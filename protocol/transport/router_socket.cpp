@@ -12,10 +12,14 @@
 namespace achilles::protocol {
 namespace {
 
+/// Where others never stop talking, a peer that is gone is lost after so many messages at last.
+constexpr std::size_t kLastWordsMax = 10'000;
+
 struct Peer {
   std::string routing_id;
   std::deque<Frames> unsent;
   std::uint64_t unsent_bytes = 0;
+  bool gone = false;
 };
 
 std::string advice_for(int error) {
@@ -42,6 +46,9 @@ struct RouterSocket::Peers {
   /// time.
   std::map<PeerHandle, Peer*> stuck;
   std::vector<PeerHandle> lost;
+  /// Their connections are gone, but what they said last may wait to be received.
+  std::vector<PeerHandle> leaving;
+  std::size_t received_since_one_left = 0;
   PeerHandle last_handle = 0;
 };
 
@@ -64,7 +71,15 @@ std::string RouterSocket::bind(const std::string& endpoint) {
 std::optional<RouterSocket::Received> RouterSocket::receive() {
   std::string routing_id;
   Received received;
-  if (!receive_parts(state_->zmq, &routing_id, received.frames)) return std::nullopt;
+  const bool any = receive_parts(state_->zmq, &routing_id, received.frames);
+  if (!peers_->leaving.empty() && (!any || ++peers_->received_since_one_left == kLastWordsMax)) {
+    for (const PeerHandle handle : std::exchange(peers_->leaving, {})) {
+      if (!peers_->by_handle.contains(handle)) continue;  // Forgotten meanwhile.
+      forget(handle);
+      peers_->lost.push_back(handle);
+    }
+  }
+  if (!any) return std::nullopt;
   const auto [known, is_new] = peers_->by_routing_id.try_emplace(routing_id, 0);
   if (is_new) {
     known->second = ++peers_->last_handle;
@@ -78,6 +93,7 @@ SendResult RouterSocket::send(PeerHandle handle, Frames frames) {
   const auto found = peers_->by_handle.find(handle);
   if (found == peers_->by_handle.end()) return SendResult::kUnreachable;
   Peer& peer = found->second;
+  if (peer.gone) return SendResult::kUnreachable;
   if (peer.unsent.empty()) {
     switch (send_parts(state_->zmq, &peer.routing_id, frames)) {
       case PartResult::kTaken:
@@ -85,7 +101,7 @@ SendResult RouterSocket::send(PeerHandle handle, Frames frames) {
       case PartResult::kWouldBlock:
         break;
       case PartResult::kGone:
-        forget(handle);
+        let_go(handle);
         return SendResult::kUnreachable;
     }
     peers_->stuck.emplace(handle, &peer);
@@ -100,6 +116,16 @@ SendResult RouterSocket::send(PeerHandle handle, Frames frames) {
 std::uint64_t RouterSocket::unsent_bytes(PeerHandle handle) const {
   const auto found = peers_->by_handle.find(handle);
   return found == peers_->by_handle.end() ? 0 : found->second.unsent_bytes;
+}
+
+void RouterSocket::let_go(PeerHandle handle) {
+  Peer& peer = peers_->by_handle.at(handle);
+  unsent_bytes_ -= std::exchange(peer.unsent_bytes, 0);
+  peer.unsent.clear();
+  peer.gone = true;
+  peers_->stuck.erase(handle);
+  peers_->leaving.push_back(handle);
+  peers_->received_since_one_left = 0;
 }
 
 void RouterSocket::forget(PeerHandle handle) {
@@ -132,13 +158,13 @@ bool RouterSocket::poll_prepare() {
       unsent_bytes_ -= bytes;
     }
     if (result == PartResult::kGone) {
-      forget(handle);
-      peers_->lost.push_back(handle);
+      let_go(handle);
     } else if (peer->unsent.empty()) {
       peers_->stuck.erase(handle);
     }
   }
-  return (state_->zmq.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0 || !peers_->lost.empty();
+  return (state_->zmq.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0 || !peers_->lost.empty() ||
+         !peers_->leaving.empty();
 }
 
 // Sending to one peer may take in the library's news that another has room again.

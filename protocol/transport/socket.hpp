@@ -62,7 +62,7 @@ struct SocketOptions {
 enum class SendResult {
   kSent,         ///< The library took it.
   kQueued,       ///< It waits here, counted in unsent_bytes(), and goes out by itself.
-  kUnreachable,  ///< The connection is gone; nothing was kept.
+  kUnreachable,  ///< The connection is gone; nothing was kept. take_lost() will tell it, too.
 };
 
 /// What PollLoop needs of a socket, and what both kinds share.
@@ -120,7 +120,9 @@ class RouterSocket final : public Socket {
   std::uint64_t unsent_bytes(PeerHandle peer) const;
   /// Drops what is queued for the peer. Should it speak again, it gets a new handle.
   void forget(PeerHandle peer);
-  /// Peers whose queued frames could not be delivered; already forgotten. Empties the list.
+  /// Peers whose connections are gone, as a send has shown, once what they said before has been
+  /// received: a BYE counts, although an answer to an earlier message finds nobody any more. They
+  /// are forgotten. Empties the list.
   std::vector<PeerHandle> take_lost();
   std::size_t peer_count() const;
 
@@ -128,6 +130,8 @@ class RouterSocket final : public Socket {
   bool wants_retry() const override;
 
  private:
+  void let_go(PeerHandle peer);
+
   struct Peers;
   std::unique_ptr<Peers> peers_;
 };

@@ -255,6 +255,31 @@ TEST_CASE("a peer that is gone is unreachable, also for what was queued") {
   CHECK(rig.router.peer_count() == 0);
 }
 
+TEST_CASE("what a peer said before it left is heard before it is lost") {
+  Rig rig;
+  auto dealer = std::make_unique<Dealer>(rig);
+  dealer->socket.send(text_frames({"one"}));
+  REQUIRE(rig.run_until([&] { return rig.received.size() == 1; }));
+  const PeerHandle peer = rig.received[0].peer;
+  rig.reading = false;
+  dealer->socket.send(text_frames({"the last word"}));
+  dealer->socket.set_linger(10s);
+  dealer.reset();
+  REQUIRE(rig.run_until([&] {
+    rig.loop.wake();
+    return rig.router.send(peer, text_frames({"still there?"})) == SendResult::kUnreachable;
+  }));
+  CHECK(rig.router.send(peer, text_frames({"and now?"})) == SendResult::kUnreachable);
+  CHECK(rig.lost.empty());
+  rig.reading = true;
+  REQUIRE(rig.run_until([&] { return !rig.lost.empty(); }));
+  CHECK(rig.lost == std::vector{peer});
+  REQUIRE(rig.received.size() == 2);
+  CHECK(rig.received[1].peer == peer);
+  CHECK(rig.received[1].frames[0].text() == "the last word");
+  CHECK(rig.router.peer_count() == 0);
+}
+
 TEST_CASE("a forgotten peer's queue is dropped and it returns under a new handle") {
   Rig rig;
   Dealer dealer(rig);
