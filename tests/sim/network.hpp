@@ -80,7 +80,7 @@ class Network {
   struct Wire {
     Party* party = nullptr;  ///< Null: the party hears nothing from it any more.
     std::size_t broker = 0;
-    bool lingers = false;    ///< It ended, and all that was under way to the broker arrives.
+    bool lingers = false;  ///< It ended, and all that was under way to the broker arrives.
     Way to_broker;
     Way to_peer;
     /// What was under way when the connection ended: orders above `kept` are lost, except those
