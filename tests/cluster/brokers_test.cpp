@@ -26,7 +26,7 @@ TEST_CASE("the first broker is killed for good: jobs go on at the second") {
     if (results.size() == 1000) cluster.kill_broker();
   }
   CHECK(results == serial_squares(20'000));
-  CHECK(has_workers(cluster.second_endpoint(), 2));
+  CHECK(eventually([&] { return has_workers(cluster.second_endpoint(), 2); }));
   // A program that comes now finds its way too.
   const auto another = achilles::Pool::connect(cluster.endpoint());
   CHECK(another.map([](int x) { return x * x; }, std::views::iota(0, 10)) == serial_squares(10));
