@@ -349,6 +349,7 @@ void Scheduler::State::on_need_program(Peer& peer, const protocol::NeedProgram& 
          protocol::ProgramPart{need.program, program->total_bytes, need.offset, part->second});
     return;
   }
+  if (program->jobs.empty()) return;  // Likewise; what is there of it is kept for a while.
   const bool asked = program->waits.contains(need.offset);
   program->waits[need.offset].workers.insert(worker_of(peer).id);
   if (!asked) ask_for_part(need.program, *program, need.offset);
