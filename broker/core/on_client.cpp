@@ -270,10 +270,8 @@ void Scheduler::State::on_program_part(Peer& peer, protocol::ProgramPart&& part)
   const auto wait =
       program == nullptr ? decltype(program->waits.begin()){} : program->waits.find(part.offset);
   if (program == nullptr || wait == program->waits.end()) return;  // Nobody waits any more.
-  if (wait->second.asked.value != peer.number) {
-    reject(peer, RejectReason::kOutOfOrder, "PROGRAM_PART: this part was asked of another client.");
-    return;
-  }
+  // It was asked, too, but closed its job meanwhile, and another was asked since.
+  if (wait->second.asked.value != peer.number) return;
   if (const auto fault = ProgramTable::fault_of(*program, part)) {
     reject(peer, RejectReason::kOutOfOrder, "PROGRAM_PART: " + *fault + ".");
     return;
