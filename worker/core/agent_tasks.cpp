@@ -184,7 +184,7 @@ void Agent::State::on_results(Turn& turn, Task& task, protocol::Results& results
       held.put(*attempt);
     }
   }
-  task.stuck = false;
+  task.stuck = task.asked_back;
   watch_front(turn, task);
 }
 
@@ -286,7 +286,7 @@ void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& 
 void Agent::State::on_task_due(Turn& turn, Task& task) {
   if (task.stage == Task::Stage::kReady && !task.overdue) {
     tasks.set_deadline(task, std::nullopt);
-    task.stuck = true;
+    task.stuck = task.asked_back = true;
     turn.out.push_back(TakeBackFromTask{task.id, task.given_count});
     return;
   }
@@ -375,6 +375,7 @@ void Agent::State::on_taken_back(Turn& turn, const TakenBackFromTask& taken) {
   Task* task = tasks.find(taken.task);
   // What an ending one has comes back when it is gone.
   if (task == nullptr || task->stage != Task::Stage::kReady) return;
+  task->asked_back = false;
   requeue_given(turn, *task, taken.come_to);
   task->stuck = !task->given.empty();
   watch_front(turn, *task);

@@ -41,6 +41,8 @@ struct Task {
   /// What waited behind the front, which takes longer than thought, was taken back; it gets nothing
   /// more until it is done with that.
   bool stuck = false;
+  bool asked_back =
+      false;  ///< How much was taken back is still to be heard. Until then it is stuck.
 
   std::set<protocol::JobId> known_jobs;     ///< It was sent their OpenJob.
   std::optional<protocol::JobId> last_job;  ///< One of known_jobs: most chunks are of the same job.
