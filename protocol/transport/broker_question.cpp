@@ -31,6 +31,7 @@ BrokerQuestion::~BrokerQuestion() {
 }
 
 bool BrokerQuestion::answered() {
+  socket_.poll_prepare();  // The HELLO goes out once the connection is there.
   while (auto frames = socket_.receive()) {
     auto decoded = decode(*frames);
     const auto* message = std::get_if<Message>(&decoded);

@@ -19,7 +19,8 @@ class BrokerQuestion {
 
   std::size_t broker() const { return broker_; }
   DealerSocket& socket() { return socket_; }
-  /// Reads what has come. Does not wait.
+  /// Sends what could not go out before, reads what has come. Does not wait: whoever does not watch
+  /// socket() calls it from time to time.
   bool answered();
 
  private:
