@@ -28,6 +28,9 @@ namespace {
 /// When nobody has driven the loop for so long, the background thread does. A chunk that has been
 /// open for so long is sent as it is.
 constexpr Duration kUndrivenMax = std::chrono::milliseconds(5);
+/// Chunks that are submitted within so short a time travel together. What is left over goes out
+/// when the user waits, or by the background thread when the input is slow to go on.
+constexpr Duration kSubmittedTogether = std::chrono::microseconds(50);
 /// After its last job a Pool is watched so much longer: many short calls in a row need no new
 /// start.
 constexpr Duration kWatchAfterLastJob = std::chrono::milliseconds(100);
@@ -295,6 +298,7 @@ void Engine::greet(const client::Connected& connected) {
 
 void Engine::turn() {
   if (closed_) return;
+  last_turn_ = now();
   std::vector<Event> events;
   do {
     events.clear();
@@ -340,7 +344,8 @@ void Engine::submit(JobId job) {
   Lock lock(mutex_);
   if (closed_) return;  // wait() says so.
   submit_open_chunk(job, consumers_.at(job));
-  turn();
+  last_driven_ = now();
+  if (last_driven_ - last_turn_ >= kSubmittedTogether) turn();
 }
 
 void Engine::end_input(JobId job) {

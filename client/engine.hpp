@@ -89,7 +89,8 @@ class Engine {
   bool closed_ = false;
 
   const void* leader_ = nullptr;  // A Consumer, or this for the background thread.
-  protocol::TimePoint last_driven_;
+  protocol::TimePoint last_driven_;  // By a user's thread.
+  protocol::TimePoint last_turn_;
   protocol::TimePoint last_job_closed_;
   int pollers_ = 0;
   std::optional<protocol::TimePoint> polling_until_;  // Of the last to start polling.
