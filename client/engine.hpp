@@ -88,7 +88,7 @@ class Engine {
   protocol::ClientId id_;
   bool closed_ = false;
 
-  const void* leader_ = nullptr;  // A Consumer, or this for the background thread.
+  const void* leader_ = nullptr;     // A Consumer, or this for the background thread.
   protocol::TimePoint last_driven_;  // By a user's thread.
   protocol::TimePoint last_turn_;
   protocol::TimePoint last_job_closed_;

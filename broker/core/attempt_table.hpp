@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <unordered_map>
 
 #include "protocol/messages.hpp"
@@ -34,6 +35,7 @@ struct Attempt {
   bool second = false;               ///< Another attempt at the chunk is the first.
   bool recalled = false;             ///< Its worker was asked to return it if it is not begun.
   std::uint64_t announced_bytes = 0;
+  std::uint64_t delivery = 0;  ///< Its key in its job's `delivered`.
 
   std::uint64_t count() const { return chunk.items.count(); }
   std::uint64_t bytes() const { return chunk.items.bytes(); }
@@ -82,7 +84,10 @@ class AttemptTable {
   std::size_t size() const { return attempts_.size(); }
 
  private:
-  std::unordered_map<protocol::AttemptId, Attempt> attempts_;  ///< Looked up, never walked.
+  /// Entries come and go by the million: their memory is used again and again.
+  std::pmr::unsynchronized_pool_resource memory_;
+  std::pmr::unordered_map<protocol::AttemptId, Attempt> attempts_{
+      &memory_};  ///< Looked up, never walked.
   std::uint64_t last_ = 0;
 };
 

@@ -110,9 +110,10 @@ void Scheduler::State::check_job(const Job& job) const {
           "job.unsubmitted_attempts is not their number");
   require(job.opened || job.queued.empty(), "a chunk of a job is queued that is not open");
   for (const auto& [first, id] : job.seconds) check_second(job, first, id);
-  for (const auto id : job.delivered) {
+  for (const auto& [delivery, id] : job.delivered) {
     const Attempt* attempt = attempts.find(id);
-    require(attempt != nullptr && attempt->delivered && attempt->job == job.id(),
+    require(attempt != nullptr && attempt->delivered && attempt->delivery == delivery &&
+                attempt->job == job.id(),
             "a delivered attempt is gone");
   }
   require(sums.granted_attempts == job.granted_attempts,

@@ -26,8 +26,7 @@ void Job::enqueue(Chunk chunk) {
 }
 
 Chunk Job::take_queued(ItemIndex first) {
-  auto node = queued.extract(first);
-  Chunk chunk = std::move(node.mapped());
+  Chunk chunk = queued.take(first);
   queued_bytes -= chunk.items.bytes();
   queued_items -= chunk.items.count();
   return chunk;

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/ascending_map.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
@@ -64,12 +65,15 @@ struct Job {
   /// Its chunks wait for workers that may hold them already.
   std::optional<protocol::TimePoint> withheld_until;
   std::uint64_t resubmits_left = 0;  ///< So many chunks the client is to submit again first.
-  std::map<protocol::ItemIndex, protocol::Chunk> queued;
-  std::map<protocol::ItemIndex, protocol::AttemptId> assigned;
+  protocol::AscendingMap<protocol::ItemIndex, protocol::Chunk> queued;
+  protocol::AscendingMap<protocol::ItemIndex, protocol::AttemptId> assigned;
   std::map<protocol::ItemIndex, protocol::AttemptId> waiting;
   std::map<protocol::ItemIndex, protocol::AttemptId> seconds;
-  std::set<protocol::AttemptId> delivered;  ///< Their results are to be accepted by the client.
-  std::set<protocol::WorkerId> workers;     ///< Those that were told of the job.
+  /// Their results are to be accepted by the client. By the number of their delivery: they are
+  /// accepted in the order in which they were delivered.
+  protocol::AscendingMap<std::uint64_t, protocol::AttemptId> delivered;
+  std::uint64_t deliveries = 0;          ///< So far.
+  std::set<protocol::WorkerId> workers;  ///< Those that were told of the job.
   std::map<protocol::ItemIndex, Deaths> deaths;
 
   std::uint64_t queued_bytes = 0;

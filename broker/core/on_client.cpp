@@ -139,10 +139,9 @@ bool Scheduler::State::overlaps_submitted(const Job& job, protocol::ItemIndex fi
 
 std::optional<protocol::Rejected> Scheduler::State::fault_of(const Job& job,
                                                              const protocol::Chunk& chunk) const {
-  const std::string where =
-      "SUBMIT: the chunk at item " + std::to_string(chunk.first) + " of job " + to_string(job.id());
   const auto fault = [&](RejectReason reason, const std::string& what) {
-    return protocol::Rejected{reason, where + " " + what};
+    return protocol::Rejected{reason, "SUBMIT: the chunk at item " + std::to_string(chunk.first) +
+                                          " of job " + to_string(job.id()) + " " + what};
   };
   const std::uint64_t count = chunk.items.count();
   if (count == 0 || chunk.first > UINT64_MAX - count) {
@@ -202,7 +201,7 @@ void Scheduler::State::close_job(Job& job) {
   // still arrives is news of unknown attempts.
   while (!job.seconds.empty()) release(job.seconds.begin()->second);
   while (!job.assigned.empty()) release(job.assigned.begin()->second);
-  while (!job.delivered.empty()) release(*job.delivered.begin());
+  while (!job.delivered.empty()) release(job.delivered.begin()->second);
   for (const auto worker_id : job.workers) {
     Worker& worker = *workers.find(worker_id);
     worker.jobs.erase(id);

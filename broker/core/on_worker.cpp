@@ -70,7 +70,7 @@ Attempt Scheduler::State::release(AttemptId id) {
   touch(worker);
   Job& job = *jobs.find(attempt.job);
   if (attempt.delivered) {
-    job.delivered.erase(id);
+    job.delivered.erase(attempt.delivery);
   } else if (attempt.second) {
     job.seconds.erase(attempt.chunk.first);
   } else {
@@ -125,7 +125,8 @@ void Scheduler::State::deliver(Job& job, AttemptId id, Attempt& attempt,
   attempt.delivered = true;
   attempt.announced_bytes = credit_cost(result);
   attempt.drop_inputs();
-  job.delivered.insert(job.delivered.end(), id);
+  attempt.delivery = ++job.deliveries;
+  job.delivered.emplace(attempt.delivery, id);
   touch(worker);
   touch(job);
   send_result(job, std::move(result));

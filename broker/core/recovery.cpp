@@ -222,7 +222,7 @@ void Scheduler::State::suspend(Job& job) {
     if (!attempts.find(id)->unsubmitted) unsubmit(job, id);
   }
   // What was delivered may never have arrived. The workers have kept it.
-  for (const AttemptId id : std::exchange(job.delivered, {})) {
+  for (const auto& [delivery, id] : std::exchange(job.delivered, {})) {
     Attempt& attempt = *attempts.find(id);
     if (overlaps_assigned(job, attempt)) {
       // The client had submitted the items anew, against all rules.

@@ -91,7 +91,7 @@ void WorkerTable::change_held(Worker& worker, std::uint64_t bytes) {
 }
 
 void WorkerTable::take(Worker& worker, AttemptId id, const Attempt& attempt) {
-  worker.attempts.insert(worker.attempts.end(), id);
+  worker.attempts.insert(id);
   if (attempt.at_work()) begin_work(worker, attempt);
   if (attempt.held()) change_held(worker, worker.held_bytes + attempt.announced_bytes);
 }
@@ -128,36 +128,36 @@ void WorkerTable::release(Worker& worker, AttemptId id, const Attempt& attempt) 
 }
 
 void WorkerTable::relist(Worker& worker) {
+  const bool has_room = worker.has_room();
+  const Load load = worker.load_now();
+  if (has_room == worker.listed && load == worker.load) return;
   if (worker.listed) candidates_.erase({worker.load, worker.id});
-  worker.listed = worker.has_room();
-  worker.load = worker.load_now();
-  if (worker.listed) candidates_.insert({worker.load, worker.id});
+  worker.listed = has_room;
+  worker.load = load;
+  if (has_room) candidates_.emplace(std::pair(load, worker.id), &worker);
 }
 
 Worker* WorkerTable::best_for(const ProgramId& program, const std::vector<WorkerId>& but_not) {
-  for (const auto& [load, id] : candidates_) {
-    if (std::ranges::find(but_not, id) != but_not.end()) continue;
-    Worker* worker = find(id);
+  for (const auto& [place, worker] : candidates_) {
+    if (std::ranges::find(but_not, worker->id) != but_not.end()) continue;
     if (worker->takes(program)) return worker;
   }
   return nullptr;
 }
 
 Worker* WorkerTable::idle_for(const ProgramId& program, WorkerId but_not) {
-  for (const auto& [load, id] : candidates_) {
-    if (load.slots_busy) return nullptr;
-    Worker* worker = find(id);
-    if (id != but_not && worker->held_bytes == 0 && worker->takes(program)) return worker;
+  for (const auto& [place, worker] : candidates_) {
+    if (worker->load.slots_busy) return nullptr;
+    if (worker->id != but_not && worker->held_bytes == 0 && worker->takes(program)) return worker;
   }
   return nullptr;
 }
 
 std::uint64_t WorkerTable::idle_slots() const {
   std::uint64_t idle = 0;
-  for (const auto& [load, id] : candidates_) {
-    if (load.slots_busy) break;
-    const Worker& worker = *find(id);
-    if (worker.running < worker.slots) idle += worker.slots - worker.running;
+  for (const auto& [place, worker] : candidates_) {
+    if (worker->load.slots_busy) break;
+    if (worker->running < worker->slots) idle += worker->slots - worker->running;
   }
   return idle;
 }

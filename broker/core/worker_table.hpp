@@ -20,6 +20,7 @@
 
 #include "broker/core/attempt_table.hpp"
 #include "broker/core/events.hpp"
+#include "protocol/ascending_map.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
 
@@ -61,7 +62,7 @@ struct Worker {
   bool draining = false;
   bool suspect = false;
 
-  std::set<protocol::AttemptId> attempts;
+  protocol::AscendingSet<protocol::AttemptId> attempts;
   std::set<protocol::JobId> jobs;  ///< Those it was told of.
   std::map<protocol::ProgramId, std::string> refused;
   std::uint64_t running = 0;
@@ -129,7 +130,9 @@ class WorkerTable {
   Worker* best_holding(const protocol::ProgramId& program);
   /// The least loaded with an idle slot, but for `but_not` and those that hold results back.
   Worker* idle_for(const protocol::ProgramId& program, protocol::WorkerId but_not);
-  bool any_idle() const { return !candidates_.empty() && !candidates_.begin()->first.slots_busy; }
+  bool any_idle() const {
+    return !candidates_.empty() && !candidates_.begin()->first.first.slots_busy;
+  }
   std::uint64_t idle_slots() const;
   bool any_room() const { return !candidates_.empty(); }
   bool any_holding() const { return !holding_.empty(); }
@@ -156,7 +159,7 @@ class WorkerTable {
 
   std::map<protocol::WorkerId, Worker> workers_;
   std::uint64_t slots_ = 0;
-  std::set<std::pair<Load, protocol::WorkerId>> candidates_;
+  std::map<std::pair<Load, protocol::WorkerId>, Worker*> candidates_;
   std::set<protocol::WorkerId> holding_;
   std::set<std::pair<protocol::TimePoint, protocol::WorkerId>> quarantined_;
 };
