@@ -30,7 +30,7 @@ namespace {
 constexpr Duration kUndrivenMax = std::chrono::milliseconds(5);
 /// Chunks that are submitted within so short a time travel together. What is left over goes out
 /// when the user waits, or by the background thread when the input is slow to go on.
-constexpr Duration kSubmittedTogether = std::chrono::microseconds(50);
+constexpr Duration kSubmittedTogether = std::chrono::microseconds(200);
 /// After its last job a Pool is watched so much longer: many short calls in a row need no new
 /// start.
 constexpr Duration kWatchAfterLastJob = std::chrono::milliseconds(100);

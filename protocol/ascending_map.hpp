@@ -110,11 +110,8 @@ class AscendingMap {
     return {*this, alive_from(lower_place(number(key)))};
   }
   /// The first entry whose key is greater.
-  const_iterator upper_bound(Key key) const {
-    std::size_t place = lower_place(number(key));
-    if (place < used_ && number(slot(place).entry.first) == number(key)) ++place;
-    return {*this, alive_from(place)};
-  }
+  const_iterator upper_bound(Key key) const { return {*this, upper_place(key)}; }
+  iterator upper_bound(Key key) { return {*this, upper_place(key)}; }
   /// Throws std::out_of_range.
   const Value& at(Key key) const {
     const std::size_t place = find_place(key);
@@ -176,6 +173,11 @@ class AscendingMap {
   std::size_t alive_from(std::size_t place) const {
     while (place < used_ && !slot(place).alive) ++place;
     return place;
+  }
+  std::size_t upper_place(Key key) const {
+    std::size_t place = lower_place(number(key));
+    if (place < used_ && number(slot(place).entry.first) == number(key)) ++place;
+    return alive_from(place);
   }
   std::size_t find_place(Key key) const {
     const std::size_t place = lower_place(number(key));

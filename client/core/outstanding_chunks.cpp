@@ -28,11 +28,11 @@ ChunkResult slice(const ChunkResult& result, ItemIndex begin, ItemIndex end) {
 void OutstandingChunks::add(protocol::Chunk chunk) {
   bytes_ += chunk.items.bytes();
   const ItemIndex first = chunk.first;
-  const ItemIndex end = first + chunk.items.count();
-  chunks_.emplace_hint(chunks_.end(), first, Entry{std::move(chunk), {{first, end}}});
+  chunks_.emplace(first, Entry{std::move(chunk), {}});
 }
 
-void OutstandingChunks::accept_into(Entry& entry, const ChunkResult& result, Accepted& accepted) {
+bool OutstandingChunks::accept_into(Entry& entry, const ChunkResult& result, Accepted& accepted) {
+  if (entry.missing.empty()) entry.missing.push_back({entry.chunk.first, entry.end()});
   const ItemIndex begin = result.first;
   const ItemIndex end = begin + result.items.count();
   std::vector<Range> still_missing;
@@ -48,25 +48,37 @@ void OutstandingChunks::accept_into(Entry& entry, const ChunkResult& result, Acc
     if (to < range.end) still_missing.push_back({to, range.end});
   }
   entry.missing = std::move(still_missing);
+  return !entry.missing.empty();
+}
+
+void OutstandingChunks::finish(const Entry& entry, Accepted& accepted) {
+  ++accepted.finished_chunks;
+  accepted.finished_bytes += entry.chunk.items.bytes();
+  bytes_ -= entry.chunk.items.bytes();
 }
 
 OutstandingChunks::Accepted OutstandingChunks::accept(ChunkResult result) {
   Accepted accepted;
   const ItemIndex begin = result.first;
   const ItemIndex end = begin + result.items.count();
+  if (const auto whole = chunks_.find(begin);
+      whole != chunks_.end() && whole->second.missing.empty() && whole->second.end() == end) {
+    // As nearly always: the first result of just this chunk.
+    finish(whole->second, accepted);
+    chunks_.erase(begin);
+    accepted.pieces.push_back(std::move(result));
+    return accepted;
+  }
   auto at = chunks_.upper_bound(begin);
   if (at != chunks_.begin()) --at;
-  while (at != chunks_.end() && at->first < end) {
-    accept_into(at->second, result, accepted);
-    if (!at->second.missing.empty()) {
-      ++at;
-      continue;
-    }
-    ++accepted.finished_chunks;
-    accepted.finished_bytes += at->second.chunk.items.bytes();
-    bytes_ -= at->second.chunk.items.bytes();
-    at = chunks_.erase(at);
+  std::vector<ItemIndex> finished;
+  for (; at != chunks_.end() && at->first < end; ++at) {
+    Entry& entry = at->second;
+    if (entry.end() <= begin || accept_into(entry, result, accepted)) continue;
+    finish(entry, accepted);
+    finished.push_back(at->first);
   }
+  for (const ItemIndex first : finished) chunks_.erase(first);
   if (mutant(Mutant::kItemsAcceptedTwice) && accepted.pieces.empty()) {
     accepted.pieces.push_back(std::move(result));
   }
@@ -76,6 +88,7 @@ OutstandingChunks::Accepted OutstandingChunks::accept(ChunkResult result) {
 std::vector<protocol::Chunk> OutstandingChunks::missing() const {
   std::vector<protocol::Chunk> chunks;
   for (const auto& [first, entry] : chunks_) {
+    if (entry.missing.empty()) chunks.push_back(entry.chunk);
     for (const auto& range : entry.missing) {
       chunks.push_back({range.begin, protocol::slice(entry.chunk.items, range.begin - first,
                                                      range.end - range.begin)});

@@ -8,9 +8,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
+#include "protocol/ascending_map.hpp"
 #include "protocol/messages.hpp"
 
 namespace achilles::client {
@@ -41,11 +41,15 @@ class OutstandingChunks {
   };
   struct Entry {
     protocol::Chunk chunk;
-    std::vector<Range> missing;  // Ordered, disjoint, never empty.
-  };
-  void accept_into(Entry& entry, const protocol::ChunkResult& result, Accepted& accepted);
+    std::vector<Range> missing;  // Ordered, disjoint. Empty: all of its items.
 
-  std::map<protocol::ItemIndex, Entry> chunks_;  // By the first item.
+    protocol::ItemIndex end() const { return chunk.first + chunk.items.count(); }
+  };
+  /// False: nothing of the entry is missing any more.
+  static bool accept_into(Entry& entry, const protocol::ChunkResult& result, Accepted& accepted);
+  void finish(const Entry& entry, Accepted& accepted);
+
+  protocol::AscendingMap<protocol::ItemIndex, Entry> chunks_;  // By the first item.
   std::uint64_t bytes_ = 0;
 };
 

@@ -28,7 +28,7 @@ bool ReorderBuffer::ready() const {
 protocol::ChunkResult ReorderBuffer::take() {
   protocol::ChunkResult piece;
   if (ordered_) {
-    piece = std::move(by_index_.extract(by_index_.begin()).mapped());
+    piece = by_index_.take(by_index_.begin()->first);
     next_ = piece.first + piece.items.count();
   } else {
     piece = std::move(as_they_came_.front());

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 
+#include "protocol/ascending_map.hpp"
 #include "protocol/messages.hpp"
 
 namespace achilles::client {
@@ -29,7 +29,7 @@ class ReorderBuffer {
   bool ordered_;
   protocol::ItemIndex next_ = 0;
   std::uint64_t bytes_ = 0;
-  std::map<protocol::ItemIndex, protocol::ChunkResult> by_index_;
+  protocol::AscendingMap<protocol::ItemIndex, protocol::ChunkResult> by_index_;
   std::deque<protocol::ChunkResult> as_they_came_;
 };
 

@@ -267,7 +267,7 @@ TEST_CASE("layouts whose sum is not the payload's size are refused, overflow or 
 }
 
 TEST_CASE("small bytes lie inside frame 0, larger ones are frames of their own, none is copied") {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{kInlineBytes},
+  for (const std::size_t size : {Bytes::kInsideMax + 1, std::size_t{kInlineBytes},
                                  std::size_t{kInlineBytes + 1}, std::size_t{100'000}}) {
     const Bytes context = Bytes::copy(std::string(size, 'c'));
     const Frames frames = encode(OpenJob{{}, {}, {}, context, "", 0});
@@ -277,20 +277,50 @@ TEST_CASE("small bytes lie inside frame 0, larger ones are frames of their own, 
     const Message decoded = message_of(frames);
     const Bytes& received = std::get<OpenJob>(decoded).context;
     CHECK(received == context);
-    if (size == 0) continue;
     const Bytes& holder = size > kInlineBytes ? frames[1] : frames[0];
     CHECK(received.data() >= holder.data());
     CHECK(received.data() + size <= holder.data() + holder.size());
   }
 }
 
-TEST_CASE("decoded bytes keep the memory of their frame alive") {
-  Message message;
-  {
-    const Frames frames = encode(ProgramPart{{}, 10, 0, Bytes::copy("0123456789")});
-    message = message_of(frames);
+TEST_CASE("decoded bytes outlive their frame: a few are copied, others keep its memory") {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, Bytes::kInsideMax,
+                                 Bytes::kInsideMax + 1, std::size_t{100'000}}) {
+    const std::string text(size, 'x');
+    Message message;
+    {
+      const Frames frames = encode(ProgramPart{{}, 1'000'000, 0, Bytes::copy(text)});
+      message = message_of(frames);
+    }
+    CHECK(std::get<ProgramPart>(message).bytes.text() == text);
   }
-  CHECK(std::get<ProgramPart>(message).bytes.text() == "0123456789");
+}
+
+TEST_CASE("Bytes of all sizes may be copied, moved and cut") {
+  const auto alive = std::make_shared<std::string>(100, 'a');
+  for (const std::size_t size : {std::size_t{0}, std::size_t{3}, Bytes::kInsideMax,
+                                 Bytes::kInsideMax + 1, std::size_t{100}}) {
+    const bool inside = size <= Bytes::kInsideMax;
+    const std::string text(size, 'a');
+    Bytes bytes(std::as_bytes(std::span(alive->data(), size)), alive);
+    CHECK(alive.use_count() == (inside ? 1 : 2));
+    Bytes copy = bytes;
+    Bytes moved = std::move(bytes);
+    CHECK(copy.text() == text);
+    CHECK(moved.text() == text);
+    CHECK(alive.use_count() == (inside ? 1 : 3));
+    copy = Bytes::copy("other bytes, of which there are more than fit inside");
+    CHECK(alive.use_count() == (inside ? 1 : 2));
+    copy = moved;
+    CHECK(copy == moved);
+    moved = Bytes();
+    CHECK(moved.empty());
+    CHECK(copy.slice(size / 3, size / 2).text() == text.substr(size / 3, size / 2));
+    moved = std::move(copy);
+    moved = static_cast<const Bytes&>(moved);
+    CHECK(moved.text() == text);
+  }
+  CHECK(alive.use_count() == 1);
 }
 
 TEST_CASE("bytes in the wrong place or with another size than announced are refused") {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <optional>
 #include <unordered_map>
 
@@ -63,7 +64,10 @@ class AttemptTable {
   std::size_t size() const { return attempts_.size(); }
 
  private:
-  std::unordered_map<protocol::AttemptId, Attempt> attempts_;  ///< Looked up, never walked.
+  /// Entries come and go by the million: their memory is used again and again.
+  std::pmr::unsynchronized_pool_resource memory_;
+  std::pmr::unordered_map<protocol::AttemptId, Attempt> attempts_{
+      &memory_};  ///< Looked up, never walked.
   std::uint64_t last_order_ = 0;
 };
 
