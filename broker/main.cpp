@@ -10,6 +10,7 @@
 
 #include "broker/broker_shell.hpp"
 #include "broker/options.hpp"
+#include "protocol/kept_memory.hpp"
 
 namespace {
 
@@ -78,6 +79,7 @@ int run(const broker::BrokerOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  protocol::keep_freed_memory(protocol::kDaemonKeepsLargest, protocol::kDaemonKeeps);
   try {
     auto parsed = achilles::broker::parse_options(argc, argv);
     if (const auto* end = std::get_if<achilles::broker::Exit>(&parsed)) {

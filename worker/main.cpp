@@ -12,6 +12,7 @@
 #include <string>
 #include <variant>
 
+#include "protocol/kept_memory.hpp"
 #include "protocol/transport/signals.hpp"
 #include "worker/options.hpp"
 #include "worker/slots.hpp"
@@ -88,6 +89,7 @@ int work(const worker::WorkerOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  protocol::keep_freed_memory(protocol::kDaemonKeepsLargest, protocol::kDaemonKeeps);
   worker::Surroundings surroundings;
   surroundings.broker = environment("ACHILLES_BROKER");
   surroundings.cache_home = environment("XDG_CACHE_HOME");

@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "achilles/host/chunk_call.hpp"
+#include "protocol/kept_memory.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/messages.hpp"
 #include "worker/host/current_task.hpp"
@@ -298,9 +299,14 @@ class Host {
   bool timer_runs_ = false;
 };
 
+/// Of a task process. malloc takes no larger limit for pieces.
+constexpr std::size_t kKeepsLargest = 32 << 20;
+constexpr std::size_t kKeeps = 64 << 20;
+
 }  // namespace
 
 int run_host() {
+  protocol::keep_freed_memory(kKeepsLargest, kKeeps);
   unsetenv(worker::kTaskEnvironment);
   const auto program =
       protocol::program_from_hex(take_environment(worker::kTaskProgramEnvironment));

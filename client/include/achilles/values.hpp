@@ -307,8 +307,14 @@ T decode_value(std::span<const std::byte> bytes) {
   } else if constexpr (is_flat_vector<T>) {
     using Element = typename T::value_type;
     if (bytes.size() % sizeof(Element) != 0) throw_wrong_size(bytes.size(), sizeof(Element));
-    T value(bytes.size() / sizeof(Element));
-    if (!bytes.empty()) std::memcpy(value.data(), bytes.data(), bytes.size());
+    const std::size_t count = bytes.size() / sizeof(Element);
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(Element) == 0) {
+      // Copied into memory that was not set to zero first.
+      const auto* elements = reinterpret_cast<const Element*>(bytes.data());
+      return T(elements, elements + count);
+    }
+    T value(count);
+    std::memcpy(value.data(), bytes.data(), bytes.size());
     return value;
   } else if constexpr (std::same_as<T, std::string>) {
     return T(reinterpret_cast<const char*>(bytes.data()), bytes.size());
