@@ -101,6 +101,9 @@ struct Welcome {
   std::uint64_t max_payload_bytes = 0;
   std::uint32_t workers = 0;  ///< Connected now, for the client's greeting and its first guesses.
   std::uint32_t slots = 0;
+  /// What a client may submit of each job before the job's first JOB_WINDOW.
+  std::uint64_t first_window_chunks = 0;
+  std::uint64_t first_window_bytes = 0;
   bool operator==(const Welcome&) const = default;
   template <class Self, class Visit>
   static void fields(Self& m, Visit&& visit) {
@@ -111,6 +114,8 @@ struct Welcome {
     visit("max_payload_bytes", m.max_payload_bytes);
     visit("workers", m.workers);
     visit("slots", m.slots);
+    visit("first_window_chunks", m.first_window_chunks);
+    visit("first_window_bytes", m.first_window_bytes);
   }
 };
 

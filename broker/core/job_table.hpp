@@ -36,6 +36,11 @@ inline constexpr std::uint64_t kAllowanceBytesMax = 1ULL << 20;
 /// ahead.
 inline constexpr std::uint64_t kUnknownChunkNs = 1'000'000'000;
 
+/// What a job may submit at least, and before its window is told: enough for a short job, which
+/// then waits for one answer of the broker and not for two.
+inline constexpr std::uint64_t kWindowChunksMin = 64;
+inline constexpr std::uint64_t kFirstWindowBytes = 64ULL << 10;
+
 /// Follows recent values: each new one counts an eighth.
 class MovingAverage {
  public:

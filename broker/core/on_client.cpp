@@ -17,7 +17,6 @@ using protocol::RejectReason;
 namespace {
 
 /// How many chunks of a job may be unfinished at the broker.
-constexpr std::uint64_t kWindowChunksMin = 64;
 constexpr std::uint64_t kWindowChunksPerSlot = 1024;
 constexpr std::uint64_t kWindowChunksMax = 65536;
 /// Of different sizes: their list must fit into one message's header, with room for more.

@@ -307,14 +307,16 @@ void Scheduler::State::on_hello(Peer& peer, const protocol::Hello& hello) {
 void Scheduler::State::welcome(Peer& peer) {
   const auto interval =
       std::chrono::duration_cast<std::chrono::milliseconds>(options.heartbeat_interval);
-  send(peer.id,
-       protocol::Welcome{.boot = options.boot,
-                         .session = peer.session,
-                         .incarnation = peer.incarnation,
-                         .heartbeat_interval_ms = static_cast<std::uint32_t>(interval.count()),
-                         .max_payload_bytes = options.max_payload_bytes,
-                         .workers = static_cast<std::uint32_t>(workers.all().size()),
-                         .slots = workers.slots()});
+  send(peer.id, protocol::Welcome{
+                    .boot = options.boot,
+                    .session = peer.session,
+                    .incarnation = peer.incarnation,
+                    .heartbeat_interval_ms = static_cast<std::uint32_t>(interval.count()),
+                    .max_payload_bytes = options.max_payload_bytes,
+                    .workers = static_cast<std::uint32_t>(workers.all().size()),
+                    .slots = workers.slots(),
+                    .first_window_chunks = kWindowChunksMin,
+                    .first_window_bytes = std::min(kFirstWindowBytes, options.job_window_bytes)});
 }
 
 void Scheduler::State::drop_peer(Peer& peer, Ending ending, const std::string& why) {

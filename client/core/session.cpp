@@ -49,6 +49,7 @@ struct Session::State {
   std::optional<protocol::Welcome> welcome;  // Of the present session.
   bool ever_connected = false;
   std::uint64_t incarnation = 0;
+  std::uint32_t slots = 0;  // In the cluster, as was told last.
   Duration heartbeat_interval = protocol::kHeartbeatInterval;
   TimePoint hello_sent;
   TimePoint last_sent;
@@ -123,7 +124,13 @@ struct Session::State {
     return (choice.several() ? protocol::kSuspectAfter : protocol::kLostAfter) * kHelloAgain;
   }
 
-  void open(TimePoint now, const Job& job, Commands& out) { send(now, job.opening(), out); }
+  void open(TimePoint now, Job& job, Commands& out) {
+    send(now, job.opening(), out);
+    // Where nothing is known of slots, it is not known either how finely to cut.
+    if (slots == 0 || welcome->first_window_chunks == 0) return;
+    job.set_window(
+        {job.spec().job, welcome->first_window_chunks, welcome->first_window_bytes, slots});
+  }
   void pump(TimePoint now, Job& job, Commands& out) {
     if (!welcome) return;
     // A broker that was started anew may take less than the one that the items were made for.
@@ -138,7 +145,8 @@ struct Session::State {
         });
     if (auto credit = job.credit_due(now)) send(now, *credit, out);
   }
-  void note_slots(TimePoint now, std::uint32_t slots) {
+  void note_slots(TimePoint now, std::uint32_t now_there) {
+    slots = now_there;
     if (slots != 0) {
       next_workers_note.reset();
     } else if (!next_workers_note) {
@@ -183,6 +191,7 @@ void Session::State::on_welcome(TimePoint now, const protocol::Welcome& message,
   }
   choice.joined(now);
   welcome = message;
+  slots = message.slots;
   story.tell(now, "a session with broker " + protocol::to_hex(message.boot.value) +
                       " began, with " + std::to_string(message.workers) + " workers and " +
                       std::to_string(jobs.size()) + " jobs of this client");

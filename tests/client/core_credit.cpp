@@ -25,6 +25,52 @@ TEST_CASE("nothing is submitted before the job has a window") {
   client.woken();
 }
 
+TEST_CASE("a job begins within the first window that WELCOME told, and goes on within its own") {
+  Harness client;
+  client.connect();
+  client.welcome(2);
+  client.take<Connected>();
+  client.open();
+  CHECK(client.session.wants_input(job_id(1)));
+  client.chunk();
+  CHECK(client.submitted() == Indices{0});
+  client.chunk();
+  CHECK(client.submitted() == Indices{1});
+  client.chunk();
+  client.none();  // Two are under way.
+  client.window(3);
+  CHECK(client.submitted() == Indices{2});
+  client.none();
+}
+
+TEST_CASE("the first window bounds bytes as well, and lets one large chunk go alone") {
+  Harness client;
+  client.connect();
+  client.welcome(5);
+  client.take<Connected>();
+  client.open();
+  client.chunk(1, 1, 80);  // The window has 50.
+  CHECK(client.submitted() == Indices{0});
+  client.chunk();
+  client.none();
+}
+
+TEST_CASE("where no worker is known a job waits for its window: how to cut it is not known") {
+  Harness client;
+  client.slots = 0;
+  client.connect();
+  client.welcome(2);
+  client.take<Connected>();
+  client.open();
+  client.chunk();
+  client.none();
+  client.window(1);  // From now on slots are known.
+  CHECK(client.submitted() == Indices{0});
+  client.open(2);
+  client.chunk(1, 2);
+  CHECK(client.submitted() == Indices{0});
+}
+
 TEST_CASE("the window bounds the chunks that are under way") {
   Harness client;
   client.in_session();

@@ -145,14 +145,17 @@ class Harness {
   }
 
   // ---- common beginnings ----
-  void welcome() {
+  /// `first_chunks`: what a job may submit before its window is told.
+  void welcome(std::uint64_t first_chunks = 0) {
     const auto hello = sent<p::Hello>();
     p::Welcome welcome;
     welcome.session = {++sessions};
     welcome.incarnation = hello.incarnation;
     welcome.heartbeat_interval_ms = 1000;
     welcome.workers = 2;
-    welcome.slots = 8;
+    welcome.slots = slots;
+    welcome.first_window_chunks = first_chunks;
+    welcome.first_window_bytes = first_chunks * 10;
     broker(welcome);
     kept.clear();
     for (const auto& job : sent<p::KeepJobs>().jobs) kept.push_back(job.number);
@@ -215,6 +218,7 @@ class Harness {
   std::vector<p::AttemptId> accepted;
   std::vector<std::uint64_t> kept;  ///< The jobs it went on with, by number.
   std::uint64_t sessions = 100;
+  std::uint32_t slots = 8;
 
  private:
   template <class Call>

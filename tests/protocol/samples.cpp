@@ -71,7 +71,7 @@ std::vector<Sample> golden() {
     all.push_back({std::move(name), std::move(message)});
   };
   add("hello", Hello{Role::kWorker, 0xfedcba9876543210, 2, "n3", "node3", 4711, "0.1.0"});
-  add("welcome", Welcome{boot, session, 2, 1000, kMaxPayloadBytes, 4, 32});
+  add("welcome", Welcome{boot, session, 2, 1000, kMaxPayloadBytes, 4, 32, 64, 65536});
   add("rejected", Rejected{RejectReason::kUnknownSession, "Say HELLO again."});
   add("heartbeat", Heartbeat{session});
   add("bye", Bye{"done"});
