@@ -71,6 +71,12 @@ bool Job::wants(const Chunk& chunk) const {
   return wanted && contains(chunk, *wanted);
 }
 
+const Deaths* Job::deaths_in(const Chunk& chunk) const {
+  if (deaths.empty()) return nullptr;
+  const auto at = deaths.lower_bound(chunk.first);
+  return at != deaths.end() && contains(chunk, at->first) ? &at->second : nullptr;
+}
+
 std::uint64_t Job::allowance_bytes(std::uint64_t items) const {
   if (!result_bytes_per_item.known()) return kFirstAllowanceBytes;
   const double likely = 2 * result_bytes_per_item.value() * static_cast<double>(items) + 256;

@@ -128,6 +128,8 @@ struct Job {
   };
   Next next_queued() const;
   bool wants(const protocol::Chunk& chunk) const;
+  /// Of the first of the chunk's items on which a task process has died; null: of none.
+  const Deaths* deaths_in(const protocol::Chunk& chunk) const;
 
   std::uint64_t allowance_bytes(std::uint64_t items) const;
   std::uint64_t estimate_ns(std::uint64_t items) const;

@@ -230,6 +230,8 @@ struct Scheduler::State {
   void look_for_stragglers();
   /// Both take from `idle` what they use of the idle slots, and say when to look `next`.
   void recall_waiting(std::uint64_t& idle, protocol::TimePoint& next);
+  /// There is an idle slot that the attempt's chunk would get.
+  bool may_go_elsewhere(const Job& job, const Attempt& attempt);
   void begin_second_attempts(std::uint64_t idle, protocol::TimePoint& next);
   /// From when on the attempt takes too long; nothing when it gets no second one.
   std::optional<protocol::TimePoint> straggles_at(const Job& job, const Attempt& attempt) const;

@@ -14,6 +14,7 @@ namespace achilles::broker {
 using protocol::AttemptId;
 using protocol::Duration;
 using protocol::TimePoint;
+using protocol::WorkerId;
 
 namespace {
 
@@ -73,7 +74,7 @@ void Scheduler::State::recall_waiting(std::uint64_t& idle, TimePoint& next) {
         continue;
       }
       const Job& job = *jobs.find(attempt.job);
-      if (workers.idle_for(job.open.program, worker.id) == nullptr) continue;
+      if (!may_go_elsewhere(job, attempt)) continue;
       attempt.recalled = true;
       worker.recalled.push_back(*at);
       touch(worker);
@@ -83,10 +84,21 @@ void Scheduler::State::recall_waiting(std::uint64_t& idle, TimePoint& next) {
   }
 }
 
+bool Scheduler::State::may_go_elsewhere(const Job& job, const Attempt& attempt) {
+  std::vector<WorkerId> but_not{attempt.worker};
+  // It would not be given to a worker where it was deadly, but come back to this one.
+  if (const Deaths* deaths = job.deaths_in(attempt.chunk)) {
+    but_not.insert(but_not.end(), deaths->workers.begin(), deaths->workers.end());
+  }
+  return workers.idle_for(job.open.program, but_not) != nullptr;
+}
+
 std::optional<TimePoint> Scheduler::State::straggles_at(const Job& job,
                                                         const Attempt& attempt) const {
+  // Where a task process died already, more would die in vain: for the first attempt decides.
   const bool may = attempt.at_work() && !attempt.unsubmitted && !attempt.second &&
-                   !job.seconds.contains(attempt.chunk.first);
+                   !job.seconds.contains(attempt.chunk.first) &&
+                   job.deaths_in(attempt.chunk) == nullptr;
   if (!may) return std::nullopt;
   const std::chrono::nanoseconds usual(job.estimate_ns(attempt.count()));
   return attempt.assigned + std::max<Duration>(kStragglerAfterMin, kStragglerFactor * usual);
@@ -118,7 +130,7 @@ void Scheduler::State::begin_second_attempts(std::uint64_t idle, TimePoint& next
 bool Scheduler::State::begin_second_attempt(AttemptId first_id) {
   const Attempt& first = *attempts.find(first_id);
   Job& job = *jobs.find(first.job);
-  Worker* worker = workers.idle_for(job.open.program, first.worker);
+  Worker* worker = workers.idle_for(job.open.program, {first.worker});
   if (worker == nullptr) return false;
   story.tell(last_call, job.id(),
              "the chunk from item " + std::to_string(first.chunk.first) +

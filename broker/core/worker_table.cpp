@@ -145,10 +145,11 @@ Worker* WorkerTable::best_for(const ProgramId& program, const std::vector<Worker
   return nullptr;
 }
 
-Worker* WorkerTable::idle_for(const ProgramId& program, WorkerId but_not) {
+Worker* WorkerTable::idle_for(const ProgramId& program, const std::vector<WorkerId>& but_not) {
   for (const auto& [place, worker] : candidates_) {
     if (worker->load.slots_busy) return nullptr;
-    if (worker->id != but_not && worker->held_bytes == 0 && worker->takes(program)) return worker;
+    if (std::ranges::find(but_not, worker->id) != but_not.end()) continue;
+    if (worker->held_bytes == 0 && worker->takes(program)) return worker;
   }
   return nullptr;
 }

@@ -129,7 +129,8 @@ class WorkerTable {
   /// The least loaded of those that hold results back, whether it has room or not.
   Worker* best_holding(const protocol::ProgramId& program);
   /// The least loaded with an idle slot, but for `but_not` and those that hold results back.
-  Worker* idle_for(const protocol::ProgramId& program, protocol::WorkerId but_not);
+  Worker* idle_for(const protocol::ProgramId& program,
+                   const std::vector<protocol::WorkerId>& but_not);
   bool any_idle() const {
     return !candidates_.empty() && !candidates_.begin()->first.first.slots_busy;
   }

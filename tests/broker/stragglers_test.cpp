@@ -274,3 +274,31 @@ TEST_CASE("second attempts take one slot in eight, those that are latest first")
   }
   CHECK(second_attempts.size() == 2);  // Of 18 slots.
 }
+
+TEST_CASE("a chunk on which a second attempt's task process died gets no other one") {
+  Fixture f;
+  f.begin_second();
+  f.broker.send(3, p::Crashed{f.second.attempt, 1, {}});
+  f.broker.settle();
+  f.broker.pass_alive(10s, {1, 2, 3});
+  CHECK(f.broker.assigned(3).empty());
+  f.finish(2, f.first);
+  CHECK(f.broker.delivered(1) == Indices{1});
+}
+
+TEST_CASE("a deadly chunk is not asked back for the very worker where it was deadly") {
+  Fixture f;
+  f.submit(1, 2);
+  REQUIRE(f.only(2).chunk.first == 1);
+  f.broker.send(3, p::Crashed{f.only(3).attempt, 2, {}});
+  f.broker.settle();
+  // Item 2 is to be tried at the other worker, where it waits; that 3 is idle does not help it.
+  const auto waiting = f.only(2);
+  CHECK(waiting.chunk.first == 2);
+  f.broker.pass_alive(500ms, {1, 2, 3});
+  CHECK(f.broker.inbox(2).empty());
+  // Another worker does.
+  f.broker.worker(4);
+  f.broker.pass_alive(2s, {1, 2, 3, 4});
+  CHECK(f.broker.expect<p::Recall>(2).attempts == std::vector{waiting.attempt});
+}

@@ -12,6 +12,7 @@ namespace {
 
 /// A task process at work for a closed job is asked to end, and killed 1.1 s after it was told.
 constexpr p::Duration kSkippedMax = 1500ms;
+constexpr p::Duration kTakenBackToldMax = 20ms;
 
 }  // namespace
 
@@ -114,7 +115,10 @@ void WorkerActor::take_back(const worker::TakeBackFromTask& command) {
   task.left_out = command.given;
   while (!task.holds.empty() && task.holds.back().turn > task.come_to) task.holds.pop_back();
   ++world_.count().taken_back;
-  news(worker::TakenBackFromTask{command.task, command.given, task.come_to});
+  // The worker hears of it in its next turn, or after more of what else is new.
+  const worker::TakenBackFromTask answer{command.task, command.given, task.come_to};
+  later(world_.random.between(0us, kTakenBackToldMax), command.task,
+        [this, answer](Task&) { news(answer); });
 }
 
 void WorkerActor::finish(TaskId id, Task& task) {
