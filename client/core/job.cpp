@@ -98,9 +98,10 @@ bool Job::accept(protocol::ChunkResult result) {
   received_bytes_ += protocol::credit_cost(result);
   const auto busy = protocol::Duration(static_cast<protocol::Duration::rep>(result.busy_ns));
   const auto items = result.items.count();
+  const auto bytes = result.items.bytes();
   auto accepted = outstanding_.accept(std::move(result));
   if (accepted.pieces.empty()) return false;
-  sizer_.note_result(items, busy);
+  sizer_.note_result(items, busy, bytes);
   for (auto& piece : accepted.pieces) ready_.add(std::move(piece));
   return true;
 }

@@ -34,7 +34,7 @@ OutstandingChunks two_chunks() {
 TEST_CASE("a chosen chunksize is kept") {
   ChunkSizer sizer(7, 1000);
   CHECK(sizer.next_count(0, 4) == 7);
-  sizer.note_result(1, 1s);
+  sizer.note_result(1, 1s, 0);
   CHECK(sizer.next_count(0, 4) == 7);
   CHECK(ChunkSizer(UINT64_MAX, {}).next_count(0, 4) == ChunkSizer::kMaxChunkItems);
 }
@@ -49,22 +49,36 @@ TEST_CASE("single items go out until the first times are known, and few of them"
 
 TEST_CASE("a chunk holds a few milliseconds of work, at least one item") {
   ChunkSizer sizer(0, {});
-  sizer.note_result(1, 20us);
+  sizer.note_result(1, 20us, 0);
   CHECK(sizer.next_count(0, 4) == 100);
   CHECK(sizer.max_chunks_under_way(4) == UINT64_MAX);
   ChunkSizer slow(0, {});
-  slow.note_result(1, 10s);
+  slow.note_result(1, 10s, 0);
   CHECK(slow.next_count(0, 4) == 1);
   ChunkSizer instant(0, {});
-  instant.note_result(1000, 0ns);
+  instant.note_result(1000, 0ns, 0);
   CHECK(instant.next_count(0, 4) <= ChunkSizer::kMaxChunkItems);
-  instant.note_result(0, 1h);  // Of a chunk without items nothing is learnt.
+  instant.note_result(0, 1h, 0);  // Of a chunk without items nothing is learnt.
   CHECK(instant.next_count(0, 4) > 1000);
+}
+
+TEST_CASE("results that are large make chunks of few items, however short these are") {
+  ChunkSizer sizer(0, std::nullopt);
+  sizer.note_result(1, 1us, 100'000);
+  CHECK(sizer.next_count(1, 2) == 2);
+  sizer.note_result(2, 2us, 20'000'000);
+  CHECK(sizer.next_count(3, 2) == 1);
+  for (int i = 0; i < 40; ++i) sizer.note_result(1, 1us, 8);
+  CHECK(sizer.next_count(43, 2) == 2000);
+  // Whoever asks for a size gets it.
+  ChunkSizer asked(64, std::nullopt);
+  asked.note_result(64, 1us, 1 << 30);
+  CHECK(asked.next_count(64, 2) == 64);
 }
 
 TEST_CASE("the last chunks of a known input are small") {
   ChunkSizer sizer(0, 1000);
-  sizer.note_result(1, 1us);
+  sizer.note_result(1, 1us, 0);
   CHECK(sizer.next_count(0, 4) == 1000 / 16 + 1);
   CHECK(sizer.next_count(990, 4) == 1);
   CHECK(sizer.next_count(1000, 4) == 1);

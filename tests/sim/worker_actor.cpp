@@ -215,6 +215,10 @@ void WorkerActor::obey(worker::Command& command, bool judging) {
     load(to_load->program);
   } else if (const auto* part = std::get_if<worker::StoreProgramPart>(&command)) {
     store(part->part);
+  } else if (const auto* note = std::get_if<worker::Note>(&command)) {
+    // Task processes here keep to the rules. They die, and do not talk nonsense.
+    world_.demand(note->text.find("answers none of its chunks") == std::string::npos,
+                  "a worker takes a task process's result for another's");
   } else if (std::holds_alternative<worker::Leave>(command)) {
     leave();
   }

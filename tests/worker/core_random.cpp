@@ -21,6 +21,8 @@ struct FakeTask {
   bool told_to_end = false;
   std::set<protocol::JobId> knows;
   std::deque<protocol::Assignment> holds;
+  std::uint64_t told = 0;                              ///< So many it was ever given.
+  std::map<protocol::AttemptId, std::uint64_t> turns;  ///< Each one's place among them.
   std::set<protocol::JobId> skips;
 };
 
@@ -87,6 +89,13 @@ class World {
       tell_task(tasks_.at(tell->task), tell->message);
     } else if (auto* skip = std::get_if<SkipJobInTask>(&command)) {
       tasks_.at(skip->task).skips.insert(skip->job);
+    } else if (auto* back = std::get_if<TakeBackFromTask>(&command)) {
+      // It has begun one at least, and any number of the others.
+      FakeTask& task = tasks_.at(back->task);
+      const std::uint64_t taken = task.holds.empty() ? 0 : below(task.holds.size());
+      task.holds.erase(task.holds.end() - static_cast<std::ptrdiff_t>(taken), task.holds.end());
+      const auto come_to = taken == 0 ? back->given : task.turns.at(task.holds.back().attempt);
+      answers_.push_back(TakenBackFromTask{back->task, back->given, come_to});
     } else if (auto* terminate = std::get_if<TerminateTask>(&command)) {
       if (chance(70)) tasks_.at(terminate->task).told_to_end = true;
     } else if (auto* end = std::get_if<EndTask>(&command)) {
@@ -111,6 +120,7 @@ class World {
       REQUIRE_FALSE(task.told_to_end);
       for (auto& assignment : std::get<protocol::Assign>(message).chunks) {
         REQUIRE(task.knows.count(assignment.job) == 1);
+        task.turns[assignment.attempt] = ++task.told;
         task.holds.push_back(std::move(assignment));
       }
     }

@@ -281,6 +281,23 @@ TEST_CASE("what waits behind a chunk that takes longer than thought goes to anot
   CHECK(h.agent.idle());
 }
 
+TEST_CASE("a task that has answered all before its chunks come back gets nothing new either") {
+  Harness h;
+  const TaskId a = warm_task(h);
+  h.assign({assignment(1, 2), assignment(1, 3)});
+  CHECK(h.given(a) == Numbers{2, 3});
+  h.pass(10ms);
+  CHECK(h.take<TakeBackFromTask>().given == 3);
+  h.answer(a, {result_of(assignment(1, 2), 10'000), result_of(assignment(1, 3), 10'000)});
+  h.settle();
+  h.results_sent();
+  h.assign({assignment(1, 4)});
+  h.none();
+  h.feed(TakenBackFromTask{a, 3, 3});
+  h.settle();
+  CHECK(h.given(a) == Numbers{4});
+}
+
 TEST_CASE("a task gets nothing new between being asked for its chunks and their coming back") {
   Harness h;
   const TaskId a = warm_task(h);

@@ -184,7 +184,7 @@ void Agent::State::on_results(Turn& turn, Task& task, protocol::Results& results
       held.put(*attempt);
     }
   }
-  task.stuck = task.asked_back;
+  task.stuck = false;
   watch_front(turn, task);
 }
 
@@ -286,7 +286,7 @@ void Agent::State::on_task_failed_to_start(Turn& turn, const TaskFailedToStart& 
 void Agent::State::on_task_due(Turn& turn, Task& task) {
   if (task.stage == Task::Stage::kReady && !task.overdue) {
     tasks.set_deadline(task, std::nullopt);
-    task.stuck = task.asked_back = true;
+    tasks.ask_back(task, true);
     turn.out.push_back(TakeBackFromTask{task.id, task.given_count});
     return;
   }
@@ -367,7 +367,7 @@ void Agent::State::watch_front(Turn& turn, Task& task) {
 
 void Agent::State::watch_for_stuck(Turn& turn, Task& task) {
   const bool waits = task.stage == Task::Stage::kReady && !task.overdue && !task.stuck &&
-                     task.given.size() > 1 && !task.given.front()->abandoned();
+                     !task.asked_back && task.given.size() > 1 && !task.given.front()->abandoned();
   if (waits && !task.deadline) tasks.set_deadline(task, turn.now + kStuckAfter);
 }
 
@@ -375,7 +375,7 @@ void Agent::State::on_taken_back(Turn& turn, const TakenBackFromTask& taken) {
   Task* task = tasks.find(taken.task);
   // What an ending one has comes back when it is gone.
   if (task == nullptr || task->stage != Task::Stage::kReady) return;
-  task->asked_back = false;
+  tasks.ask_back(*task, false);
   requeue_given(turn, *task, taken.come_to);
   task->stuck = !task->given.empty();
   watch_front(turn, *task);

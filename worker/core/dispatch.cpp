@@ -16,6 +16,8 @@ namespace {
 /// Whether the task process may get another attempt beside what it holds.
 bool has_room(const Task& task) {
   if (task.stage != Task::Stage::kReady) return false;
+  // What it got now would be taken for a part of what is coming back.
+  if (task.asked_back) return false;
   if (task.given.empty()) return true;
   if (task.stuck) return false;
   // One that still has to skip a closed job's chunk may be killed over it.

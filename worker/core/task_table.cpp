@@ -36,11 +36,19 @@ void TaskTable::ending(Task& task, bool killed) {
   if (task.stage == Task::Stage::kStarting) --task.program->starting;
   task.stage = Task::Stage::kEnding;
   task.killed = task.killed || killed;
+  task.asked_back = false;
   recount(task, was_in_use);
   set_deadline(task, std::nullopt);
 }
 
+void TaskTable::ask_back(Task& task, bool asked) {
+  const bool was_in_use = task.in_use();
+  task.asked_back = asked;
+  recount(task, was_in_use);
+}
+
 void TaskTable::erase(Task& task) {
+  ask_back(task, false);
   set_deadline(task, std::nullopt);
   if (task.stage == Task::Stage::kStarting) {
     --task.program->starting;

@@ -41,8 +41,9 @@ struct Task {
   /// What waited behind the front, which takes longer than thought, was taken back; it gets nothing
   /// more until it is done with that.
   bool stuck = false;
-  bool asked_back =
-      false;  ///< How much was taken back is still to be heard. Until then it is stuck.
+  /// How much was taken back is still to be heard. Until then it gets nothing, even when it has
+  /// answered all that it was given.
+  bool asked_back = false;
 
   std::set<protocol::JobId> known_jobs;     ///< It was sent their OpenJob.
   std::optional<protocol::JobId> last_job;  ///< One of known_jobs: most chunks are of the same job.
@@ -54,8 +55,8 @@ struct Task {
   std::optional<protocol::AttemptId> overdue;
   std::vector<protocol::Assignment> outbox;  ///< Given in this settle.
 
-  bool in_use() const { return stage == Stage::kStarting || !given.empty(); }
-  bool idle() const { return stage == Stage::kReady && given.empty(); }
+  bool in_use() const { return stage == Stage::kStarting || !given.empty() || asked_back; }
+  bool idle() const { return stage == Stage::kReady && !in_use(); }
 };
 
 class TaskTable {
@@ -73,6 +74,8 @@ class TaskTable {
   /// The attempt is nowhere afterwards.
   void take(Attempt& attempt);
   void abandoned(Attempt& attempt) { ++attempt.task->abandoned_count; }
+  /// How much of what it was given comes back is to be heard (true), or was heard.
+  void ask_back(Task& task, bool asked);
 
   void set_deadline(Task& task, std::optional<protocol::TimePoint> deadline);
   std::optional<protocol::TimePoint> deadline() const;
