@@ -11,29 +11,29 @@ using protocol::Mutant;
 
 void ReorderBuffer::add(protocol::ChunkResult piece) {
   bytes_ += protocol::credit_cost(piece);
-  if (ordered_) {
+  const bool waits = ordered_ && piece.first != ready_to_ && !mutant(Mutant::kResultsOutOfOrder);
+  if (waits) {
     const auto first = piece.first;
-    by_index_.emplace(first, std::move(piece));
-  } else {
-    as_they_came_.push_back(std::move(piece));
+    early_.emplace(first, std::move(piece));
+    return;
+  }
+  make_ready(std::move(piece));
+  if (early_.empty()) return;
+  for (auto next = early_.find(ready_to_); next != early_.end(); next = early_.find(ready_to_)) {
+    make_ready(std::move(next->second));
+    early_.erase(next);
   }
 }
 
-bool ReorderBuffer::ready() const {
-  if (!ordered_) return !as_they_came_.empty();
-  if (by_index_.empty()) return false;
-  return by_index_.begin()->first == next_ || mutant(Mutant::kResultsOutOfOrder);
+void ReorderBuffer::make_ready(protocol::ChunkResult piece) {
+  ready_to_ = piece.first + piece.items.count();
+  ready_.push_back(std::move(piece));
 }
 
 protocol::ChunkResult ReorderBuffer::take() {
-  protocol::ChunkResult piece;
-  if (ordered_) {
-    piece = by_index_.take(by_index_.begin()->first);
-    next_ = piece.first + piece.items.count();
-  } else {
-    piece = std::move(as_they_came_.front());
-    as_they_came_.pop_front();
-  }
+  protocol::ChunkResult piece = std::move(ready_.front());
+  ready_.pop_front();
+  if (ordered_) next_ = piece.first + piece.items.count();
   bytes_ -= protocol::credit_cost(piece);
   return piece;
 }
