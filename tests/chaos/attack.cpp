@@ -19,6 +19,9 @@ constexpr std::size_t kStoryLines = 60;
 std::string link_name(const Party& party) {
   return "the link of " + party.name();
 }
+std::string link_name(const Party& party, const BrokerParty& broker) {
+  return link_name(party) + " to " + broker.party.name();
+}
 
 }  // namespace
 
@@ -104,24 +107,29 @@ bool Attack::attack_processes(const Fault& fault) {
 bool Attack::attack_broker(const Fault& fault) {
   const bool meant = fault.kind == FaultKind::kKillBroker || fault.kind == FaultKind::kStopBroker ||
                      fault.kind == FaultKind::kLeaveBroker;
-  Party* broker = meant ? free_party(fault, {&world_.broker()}) : nullptr;
+  std::vector<Party*> parties;
+  for (auto& party : world_.brokers()) parties.push_back(&party->party);
+  Party* broker = meant ? free_party(fault, parties) : nullptr;
   if (broker == nullptr) return false;
-  const auto restart = [this] {
-    world_.start_broker();
+  const auto at = std::ranges::find(world_.brokers(), broker, [](auto& b) { return &b->party; });
+  const auto restart = [this, &party = **at] {
+    world_.start_broker(party);
     return true;
   };
   switch (fault.kind) {
     case FaultKind::kKillBroker:
       broker->kill();
-      heal_later(fault, broker->name(), "the broker is started again", restart);
+      heal_later(fault, broker->name(), broker->name() + " is started again", restart);
       return true;
     case FaultKind::kLeaveBroker:
       broker->process().signal(SIGTERM);
       broker->expect_end();
-      heal_later(fault, broker->name(), "the broker is started again", [this, broker, restart] {
+      heal_later(fault, broker->name(), broker->name() + " is started again", [broker, restart] {
         const auto ending = broker->take_ending();
         if (!ending) return false;
-        if (ending != kSucceeded) throw Failure("the broker left badly:\n" + broker->log_tail());
+        if (ending != kSucceeded) {
+          throw Failure(broker->name() + " left badly:\n" + broker->log_tail());
+        }
         return restart();
       });
       return true;
@@ -250,15 +258,34 @@ bool Attack::kill_tasks(const Fault& fault) {
   return true;
 }
 
-std::vector<std::pair<std::string, Link*>> Attack::free_links(bool with_proxy) const {
-  std::vector<std::pair<std::string, Link*>> links;
-  const auto consider = [&](const Party& party, Link& link) {
-    const bool usable = with_proxy ? link.proxy != nullptr : link.net != nullptr;
-    if (usable && is_free(link_name(party))) links.emplace_back(link_name(party), &link);
+template <class Take>
+void Attack::each_link(Take take) const {
+  for (auto& worker : world_.workers()) take(worker->party, worker->link);
+  for (auto& client : world_.clients()) take(client->party, client->link);
+}
+
+std::vector<std::pair<std::string, TcpProxy*>> Attack::free_proxies() const {
+  std::vector<std::pair<std::string, TcpProxy*>> proxies;
+  each_link([&](const Party& party, const Link& link) {
+    for (std::size_t i = 0; i < link.proxies.size(); ++i) {
+      auto name = link_name(party, *world_.brokers()[i]);
+      if (is_free(name)) proxies.emplace_back(std::move(name), link.proxies[i].get());
+    }
+  });
+  return proxies;
+}
+
+std::vector<std::pair<std::string, Network::Party*>> Attack::free_nets(const Fault& fault) const {
+  std::vector<std::pair<std::string, Network::Party*>> nets;
+  const auto consider = [&](const Party& party, Network::Party* net) {
+    if (is_free(link_name(party))) nets.emplace_back(link_name(party), net);
   };
-  for (auto& worker : world_.workers()) consider(worker->party, worker->link);
-  for (auto& client : world_.clients()) consider(client->party, client->link);
-  return links;
+  if (fault.kind == FaultKind::kDropBroker) {
+    for (auto& broker : world_.brokers()) consider(broker->party, broker->net);
+  } else {
+    each_link([&](const Party& party, const Link& link) { consider(party, link.net); });
+  }
+  return nets;
 }
 
 bool Attack::attack_proxy(const Fault& fault) {
@@ -290,10 +317,10 @@ bool Attack::attack_proxy(const Fault& fault) {
     default:
       return false;
   }
-  const auto links = free_links(true);
-  if (links.empty()) return false;
-  const auto& [name, link] = links[fault.target % links.size()];
-  TcpProxy& proxy = *link->proxy;
+  const auto proxies = free_proxies();
+  if (proxies.empty()) return false;
+  const auto& [name, target] = proxies[fault.target % proxies.size()];
+  TcpProxy& proxy = *target;
   if (!lasting) {
     if (fault.kind == FaultKind::kReset) {
       proxy.reset();
@@ -315,16 +342,10 @@ bool Attack::attack_proxy(const Fault& fault) {
 bool Attack::attack_network(const Fault& fault) {
   Network* network = world_.network();
   if (network == nullptr) return false;
-  auto links = free_links(false);
-  Link broker{.net = world_.broker_net(), .proxy = {}, .endpoint = {}};
-  if (fault.kind == FaultKind::kDropBroker) {
-    links.clear();
-    if (is_free(link_name(world_.broker())))
-      links.emplace_back(link_name(world_.broker()), &broker);
-  }
-  if (links.empty()) return false;
-  const auto& name = links[fault.target % links.size()].first;
-  Network::Party& party = *links[fault.target % links.size()].second->net;
+  const auto nets = free_nets(fault);
+  if (nets.empty()) return false;
+  const auto& [name, target] = nets[fault.target % nets.size()];
+  Network::Party& party = *target;
   Heal heal = [network, &party] {
     network->stop_dropping(party);
     return true;

@@ -70,7 +70,10 @@ class Attack {
   bool kill_tasks(const Fault& fault);
 
   Party* free_party(const Fault& fault, std::vector<Party*> parties) const;
-  std::vector<std::pair<std::string, Link*>> free_links(bool with_proxy) const;
+  template <class Take>
+  void each_link(Take take) const;
+  std::vector<std::pair<std::string, TcpProxy*>> free_proxies() const;
+  std::vector<std::pair<std::string, Network::Party*>> free_nets(const Fault& fault) const;
   bool is_free(const std::string& target) const { return !busy_.contains(target); }
   void heal_later(const Fault& fault, std::string target, const std::string& what, Heal heal);
   void tell(const std::string& line);

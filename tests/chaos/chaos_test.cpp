@@ -23,9 +23,22 @@ TEST_CASE("everything is exact, goes on and ends while processes and connections
   pass({.seed = 11,
         .mode = Mode::kProxy,
         .duration = std::chrono::seconds(12),
+        .brokers = 1,
         .workers = 2,
         .slots = 2,
         .clients = 2,
+        .heartbeat = std::chrono::milliseconds(250)},
+       {});
+}
+
+TEST_CASE("the same with two brokers, which peers reach or not, each for itself") {
+  pass({.seed = 14,
+        .mode = Mode::kProxy,
+        .duration = std::chrono::seconds(12),
+        .brokers = 2,
+        .workers = 2,
+        .slots = 2,
+        .clients = 1,
         .heartbeat = std::chrono::milliseconds(250)},
        {});
 }
@@ -40,6 +53,7 @@ TEST_CASE("the same in network namespaces, where links drop packets") {
   pass({.seed = 12,
         .mode = Mode::kNamespaces,
         .duration = std::chrono::seconds(12),
+        .brokers = 1,
         .workers = 2,
         .slots = 2,
         .clients = 1,

@@ -87,8 +87,10 @@ void check_scratch(World& world, WorkerParty& worker) {
 
 }  // namespace
 
-Leaks::Leaks(World& world)
-    : broker_descriptors_(descriptors_of(world.broker().pid()).count), worker_descriptors_(0) {
+Leaks::Leaks(World& world) : worker_descriptors_(0) {
+  for (const auto& broker : world.brokers()) {
+    broker_descriptors_.push_back(descriptors_of(broker->party.pid()).count);
+  }
   for (const auto& worker : world.workers()) {
     const auto count = descriptors_of(worker->party.pid()).count;
     worker_descriptors_ = std::max(worker_descriptors_, count);
@@ -104,7 +106,9 @@ void Leaks::check_idle(World& world) const {
     await_descriptors(worker->party, worker_descriptors_ + kDescriptorsPerProgram +
                                          kDescriptorsPerTask * world.options().slots);
   }
-  await_descriptors(world.broker(), broker_descriptors_);
+  for (std::size_t i = 0; i < world.brokers().size(); ++i) {
+    await_descriptors(world.brokers()[i]->party, broker_descriptors_[i]);
+  }
 }
 
 void check_farewell(World& world, const RunFolder& folder) {
@@ -115,7 +119,7 @@ void check_farewell(World& world, const RunFolder& folder) {
     }
   }
   for (auto& worker : world.workers()) check_scratch(world, *worker);
-  leave(world.broker());
+  for (auto& broker : world.brokers()) leave(broker->party);
   await("all processes of the run to have ended", [&] { return folder.processes().empty(); });
   if (!fs::is_empty(folder.temporary())) {
     throw Failure("files were left in $TMPDIR:" + entries_of(folder.temporary()));

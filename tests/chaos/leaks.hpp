@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "tests/chaos/world.hpp"
 
@@ -20,7 +21,7 @@ class Leaks {
   void check_idle(World& world) const;
 
  private:
-  std::size_t broker_descriptors_;
+  std::vector<std::size_t> broker_descriptors_;  ///< By broker.
   std::size_t worker_descriptors_;
 };
 

@@ -44,11 +44,11 @@ std::string again(const RoundOptions& round) {
     faults += (faults.empty() ? " --faults " : ",") + std::string(name_of(kind));
   return "achilles-chaos --rounds 1 --seed " + std::to_string(round.seed) + " --mode " +
          std::string(kModeNames[static_cast<std::size_t>(round.mode)]) + " --seconds " +
-         std::to_string(round.duration.count() / 1000.0) + " --workers " +
-         std::to_string(world.workers) + " --slots " + std::to_string(world.slots) + " --clients " +
-         std::to_string(world.clients) + " --heartbeat-ms " +
-         std::to_string(world.heartbeat.count()) + (world.endless_jobs ? " --endless" : "") +
-         faults;
+         std::to_string(round.duration.count() / 1000.0) + " --brokers " +
+         std::to_string(world.brokers) + " --workers " + std::to_string(world.workers) +
+         " --slots " + std::to_string(world.slots) + " --clients " + std::to_string(world.clients) +
+         " --heartbeat-ms " + std::to_string(world.heartbeat.count()) +
+         (world.endless_jobs ? " --endless" : "") + faults;
 }
 
 int run(const ChaosOptions& options) {

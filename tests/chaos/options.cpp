@@ -13,6 +13,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   double seconds = 0;
   std::string mode = "auto";
   std::vector<std::string> faults;
+  std::size_t brokers = 0;
   std::size_t workers = 0;
   std::uint32_t slots = 0;
   std::size_t clients = 0;
@@ -31,7 +32,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       ->check(CLI::IsMember({"auto", "loopback", "proxy", "netns"}));
   app.add_option("--rounds", options.rounds, "Share the time between so many rounds");
   app.add_option("--faults", faults, "Only these kinds, separated by commas")->delimiter(',');
-  app.add_option("--workers", workers, "Else drawn, like the next three");
+  app.add_option("--brokers", brokers, "Else drawn, like the next four");
+  app.add_option("--workers", workers, "Of the world");
   app.add_option("--slots", slots, "Of each worker");
   app.add_option("--clients", clients, "How many at a time");
   app.add_option("--heartbeat-ms", heartbeat_ms, "A peer is given up for lost after five");
@@ -58,6 +60,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   }
   const auto known = std::ranges::find(kModeNames, mode);
   if (known != kModeNames.end()) options.mode = static_cast<Mode>(known - kModeNames.begin());
+  if (brokers > 0) options.round.brokers = brokers;
   if (workers > 0) options.round.workers = workers;
   if (slots > 0) options.round.slots = slots;
   if (clients > 0) options.round.clients = clients;

@@ -30,8 +30,9 @@ std::string mebibytes(std::uint64_t bytes) {
 std::string title_of(const WorldOptions& world) {
   std::ostringstream text;
   text << "seed " << world.seed << ", " << kModeNames[static_cast<std::size_t>(world.mode)] << ", "
-       << world.workers << " workers x " << world.slots << " slots, " << world.clients
-       << " clients, heartbeat " << world.heartbeat.count() << " ms";
+       << (world.brokers == 1 ? "" : std::to_string(world.brokers) + " brokers, ") << world.workers
+       << " workers x " << world.slots << " slots, " << world.clients << " clients, heartbeat "
+       << world.heartbeat.count() << " ms";
   return text.str();
 }
 

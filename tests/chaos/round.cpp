@@ -151,26 +151,31 @@ class Round {
                     " items crashed that do not by themselves, but only " +
                     std::to_string(attack_.tasks_killed()) + " task processes were killed");
     }
-    await(
-        "all workers to be ready, and nothing to run",
-        [&] {
-          world_.check_alive();
-          const auto news = world_.status();
-          return news && news->workers.size() == world_.workers().size() &&
-                 std::ranges::all_of(news->workers,
-                                     [](const auto& worker) { return worker.state == "ready"; }) &&
-                 std::ranges::all_of(news->jobs,
-                                     [](const auto& job) { return job.running_items == 0; });
-        },
-        kGracePatience);
+    await("all workers to be ready, and nothing to run", [&] { return at_rest(); }, kGracePatience);
     world_.run_calm_client();
     leaks.check_idle(world_);
+  }
+
+  bool at_rest() {
+    world_.check_alive();
+    const auto news = world_.status();
+    const bool all_there = news && news->workers.size() == world_.workers().size() &&
+                           std::ranges::all_of(news->workers, [](const auto& worker) {
+                             return worker.state == "ready";
+                           });
+    return all_there && std::ranges::all_of(world_.brokers(), [&](const auto& broker) {
+             const auto said = world_.status(*broker);
+             return said && std::ranges::all_of(
+                                said->jobs, [](const auto& job) { return job.running_items == 0; });
+           });
   }
 
   void take_stock() {
     world_.sample();
     report_.faults = attack_.counts();
-    report_.rss.broker = world_.broker().rss_peak();
+    for (const auto& broker : world_.brokers()) {
+      report_.rss.broker = std::max(report_.rss.broker, broker->party.rss_peak());
+    }
     report_.rss.task = world_.tasks_rss_peak();
     for (const auto& worker : world_.workers()) {
       report_.rss.worker = std::max(report_.rss.worker, worker->party.rss_peak());
@@ -217,8 +222,10 @@ WorldOptions draw_world(const RoundOptions& options) {
   const std::size_t clients = 1 + random() % 2;
   constexpr std::array kHeartbeats = {milliseconds(250), milliseconds(500), milliseconds(1000)};
   const auto heartbeat = kHeartbeats[random() % kHeartbeats.size()];
+  const std::size_t brokers = random() % 3 == 0 ? 2 : 1;
   return {.mode = options.mode,
           .seed = options.seed,
+          .brokers = options.brokers.value_or(brokers),
           .workers = options.workers.value_or(workers),
           .slots = options.slots.value_or(slots),
           .clients = options.clients.value_or(clients),

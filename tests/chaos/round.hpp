@@ -23,6 +23,7 @@ struct RoundOptions {
   Mode mode = Mode::kProxy;
   std::chrono::milliseconds duration{0};  ///< Of the attack.
   /// Nothing given: drawn from the seed.
+  std::optional<std::size_t> brokers = {};
   std::optional<std::size_t> workers = {};
   std::optional<std::uint32_t> slots = {};
   std::optional<std::size_t> clients = {};

@@ -25,14 +25,10 @@ World::World(const RunFolder& folder, const WorldOptions& options)
     : options_(options),
       folder_(folder),
       work_(folder.path() / "work"),
-      logs_(folder.path() / "logs"),
-      broker_("broker", logs_) {
+      logs_(folder.path() / "logs") {
   for (const auto& made : {work_, logs_}) fs::create_directory(made);
-  if (options.mode == Mode::kNamespaces) {
-    network_.emplace();
-    broker_net_ = &network_->add_party();
-  }
-  start_broker();
+  if (options.mode == Mode::kNamespaces) network_.emplace();
+  for (std::size_t i = 0; i < options.brokers; ++i) add_broker(i);
   for (std::size_t i = 0; i < options.workers; ++i) {
     const auto name = numbered("w", i);
     workers_.push_back(std::unique_ptr<WorkerParty>(new WorkerParty{
@@ -55,15 +51,18 @@ World::~World() = default;
 
 Link World::make_link(std::size_t number) {
   Link link;
-  link.endpoint = endpoint_;
   if (network_) link.net = &network_->add_party();
-  if (options_.mode == Mode::kProxy || (network_ && number % 2 == 1)) {
-    const auto* net = link.net;
-    link.proxy = std::make_unique<TcpProxy>(network_ ? broker_net_->address() : kLoopbackAddress,
-                                            port_, [net] {
-                                              if (net != nullptr) net->place().enter();
-                                            });
-    link.endpoint = link.proxy->endpoint();
+  const bool through_proxies = options_.mode == Mode::kProxy || (network_ && number % 2 == 1);
+  for (const auto& broker : brokers_) {
+    std::string endpoint = broker->endpoint;
+    if (through_proxies) {
+      const auto enter = [net = link.net] {
+        if (net != nullptr) net->place().enter();
+      };
+      link.proxies.push_back(std::make_unique<TcpProxy>(broker->host, broker->port, enter));
+      endpoint = link.proxies.back()->endpoint();
+    }
+    link.endpoints += (link.endpoints.empty() ? "" : ",") + endpoint;
   }
   return link;
 }
@@ -76,30 +75,41 @@ Party::Launch World::launch_of(const Link& link, const fs::path& folder) const {
   return launch;
 }
 
-void World::start_broker() {
+void World::add_broker(std::size_t number) {
+  const auto name = options_.brokers == 1 ? "broker" : numbered("b", number);
+  auto* net = network_ ? &network_->add_party() : nullptr;
+  brokers_.push_back(std::unique_ptr<BrokerParty>(
+      new BrokerParty{.party = Party(name, logs_),
+                      .net = net,
+                      .folder = folder_.path() / name,
+                      .host = net != nullptr ? net->address() : kLoopbackAddress}));
+  start_broker(*brokers_.back());
+}
+
+void World::start_broker(BrokerParty& broker) {
   Party::Launch launch;
   launch.program = ACHILLES_BROKER_PROGRAM;
-  launch.folder = folder_.path() / "broker";
+  launch.folder = broker.folder;
   launch.temporary = folder_.temporary();
-  if (broker_net_ != nullptr) launch.place = &broker_net_->place();
-  const std::string host = broker_net_ != nullptr ? broker_net_->address() : kLoopbackAddress;
-  launch.arguments = {"--bind", "tcp://" + host + ":" + std::to_string(port_), "--heartbeat-ms",
-                      std::to_string(options_.heartbeat.count())};
-  if (broker_net_ != nullptr) launch.arguments.push_back("--insecure");
+  if (broker.net != nullptr) launch.place = &broker.net->place();
+  launch.arguments = {"--bind", "tcp://" + broker.host + ":" + std::to_string(broker.port),
+                      "--heartbeat-ms", std::to_string(options_.heartbeat.count())};
+  if (broker.net != nullptr) launch.arguments.push_back("--insecure");
   // Another process may hold the port for a moment: a connection that the system gave it to.
-  await("the broker to listen on port " + std::to_string(port_), [&] {
-    broker_.start(launch);
-    endpoint_ = broker_.process().first_line();
-    return endpoint_.starts_with("tcp://");
+  await(broker.party.name() + " to listen on port " + std::to_string(broker.port), [&] {
+    broker.party.start(launch);
+    broker.endpoint = broker.party.process().first_line();
+    return broker.endpoint.starts_with("tcp://");
   });
   broker_started_ = std::chrono::steady_clock::now();
-  port_ = static_cast<std::uint16_t>(std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1)));
+  const auto port = broker.endpoint.substr(broker.endpoint.rfind(':') + 1);
+  broker.port = static_cast<std::uint16_t>(std::stoi(port));
 }
 
 void World::start_worker(WorkerParty& worker) {
   auto launch = launch_of(worker.link, worker.folder);
   launch.program = ACHILLES_WORKER_PROGRAM;
-  launch.arguments = {"--broker", worker.link.endpoint,           "--name",  worker.party.name(),
+  launch.arguments = {"--broker", worker.link.endpoints,          "--name",  worker.party.name(),
                       "--slots",  std::to_string(options_.slots), "--cache", worker.folder};
   if (worker.link.net != nullptr) launch.arguments.push_back("--insecure");
   worker.party.start(launch);
@@ -117,7 +127,7 @@ void World::start_client_as(Party& party, const Link& link, const ClientLife& li
                             const char* what) {
   auto launch = launch_of(link, work_);
   launch.program = CHAOS_CLIENT_PROGRAM;
-  launch.arguments = {link.endpoint, std::to_string(life.seed), work_.string(), life.tag, what};
+  launch.arguments = {link.endpoints, std::to_string(life.seed), work_.string(), life.tag, what};
   party.start(launch);
 }
 
@@ -135,13 +145,13 @@ void World::run_calm_client() {
 }
 
 void World::check_alive() {
-  broker_.check_alive();
+  for (auto& broker : brokers_) broker->party.check_alive();
   for (auto& worker : workers_) worker->party.check_alive();
   for (auto& client : clients_) client->party.check_alive();
 }
 
 void World::sample() {
-  broker_.sample();
+  for (auto& broker : brokers_) broker->party.sample();
   for (auto& worker : workers_) {
     worker->party.sample();
     for (const pid_t pid : worker->tasks()) {
@@ -155,9 +165,9 @@ const NetworkNamespace* World::onlooker() const {
   return network_ ? &network_->hub() : nullptr;
 }
 
-std::optional<ClusterNews> World::status() const {
+std::optional<ClusterNews> World::status(const BrokerParty& broker) const {
   std::optional<ClusterNews> news;
-  run_inside(onlooker(), [&] { news = ask_cluster(endpoint_); });
+  run_inside(onlooker(), [&] { news = ask_cluster(broker.endpoint); });
   return news;
 }
 
@@ -166,7 +176,7 @@ void World::save_logs(const fs::path& to) const {
   const auto save = [&](const Party& party) {
     std::ofstream(to / (party.name() + ".log")) << party.log();
   };
-  save(broker_);
+  for (const auto& broker : brokers_) save(broker->party);
   for (const auto& worker : workers_) save(worker->party);
   for (const auto& client : clients_) save(client->party);
   fs::copy(work_, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
@@ -175,10 +185,13 @@ void World::save_logs(const fs::path& to) const {
 std::string World::describe() {
   std::ostringstream text;
   run_inside(onlooker(), [&] {
-    Process command(ACHILLES_CLI_PROGRAM,
-                    {.arguments = {"status", "--json", "--broker", endpoint_, "--timeout", "10"}});
-    command.wait();
-    text << "---- achilles status\n" << command.out() << command.err();
+    for (const auto& broker : brokers_) {
+      Process command(ACHILLES_CLI_PROGRAM, {.arguments = {"status", "--json", "--broker",
+                                                           broker->endpoint, "--timeout", "10"}});
+      command.wait();
+      text << "---- achilles status of " << broker->party.name() << "\n"
+           << command.out() << command.err();
+    }
   });
   text << "---- processes\n";
   for (const pid_t pid : folder_.processes()) {
@@ -187,14 +200,15 @@ std::string World::describe() {
   }
   const auto say = [&](const Party& party, const Link* link) {
     text << "---- " << party.name();
+    if (link != nullptr && link->proxies.empty()) text << ", directly";
     if (link != nullptr) {
-      text << (link->proxy ? ", through a proxy with " +
-                                 std::to_string(link->proxy->connections_open()) + " connections"
-                           : ", directly");
+      for (const auto& proxy : link->proxies) {
+        text << ", through a proxy with " << proxy->connections_open() << " connections";
+      }
     }
     text << "\n" << party.log_tail();
   };
-  say(broker_, nullptr);
+  for (const auto& broker : brokers_) say(broker->party, nullptr);
   for (const auto& worker : workers_) say(worker->party, &worker->link);
   for (const auto& client : clients_) say(client->party, &client->link);
   return text.str();

@@ -1,6 +1,7 @@
-// World: a real broker, workers and clients, each with a link that can be attacked.
+// World: real brokers, workers and clients, each with a link that can be attacked.
 //
-// Peers reach the broker directly or through a proxy of their own, on loopback or from a network
+// Where there is more than one broker, every peer is told all of them, the first one first.
+// Peers reach a broker directly or through a proxy of their own, on loopback or from a network
 // namespace of their own. In namespaces every second peer has a proxy, so that both kinds of link
 // are under attack at once.
 //
@@ -31,6 +32,7 @@ inline constexpr std::array<std::string_view, 3> kModeNames = {"loopback", "prox
 struct WorldOptions {
   Mode mode = Mode::kProxy;
   std::uint64_t seed = 0;
+  std::size_t brokers = 1;
   std::size_t workers = 3;
   std::uint32_t slots = 2;
   std::size_t clients = 2;
@@ -39,11 +41,20 @@ struct WorldOptions {
   bool endless_jobs = false;
 };
 
-/// The way from a peer to the broker.
+struct BrokerParty {
+  Party party;
+  Network::Party* net = nullptr;
+  std::filesystem::path folder;
+  std::string host;
+  std::uint16_t port = 0;  ///< The same in all its lives.
+  std::string endpoint = {};
+};
+
+/// The way from a peer to the brokers.
 struct Link {
   Network::Party* net = nullptr;
-  std::unique_ptr<TcpProxy> proxy;
-  std::string endpoint;
+  std::vector<std::unique_ptr<TcpProxy>> proxies;  ///< To each broker, or none.
+  std::string endpoints;
 };
 
 struct WorkerParty {
@@ -69,21 +80,21 @@ struct ClientParty {
 
 class World {
  public:
-  /// Returns once the broker sees all workers; no client is started yet.
+  /// Returns once the first broker sees all workers; no client is started yet.
   World(const RunFolder& folder, const WorldOptions& options);
   ~World();
 
   const WorldOptions& options() const { return options_; }
   Network* network() { return network_ ? &*network_ : nullptr; }
-  Network::Party* broker_net() { return broker_net_; }
-  Party& broker() { return broker_; }
+  std::vector<std::unique_ptr<BrokerParty>>& brokers() { return brokers_; }
   std::vector<std::unique_ptr<WorkerParty>>& workers() { return workers_; }
   std::vector<std::unique_ptr<ClientParty>>& clients() { return clients_; }
   /// Also of clients that are gone.
   const std::vector<ClientLife>& client_lives() const { return lives_; }
   const std::filesystem::path& work_folder() const { return work_; }
 
-  void start_broker();
+  void start_broker(BrokerParty& broker);
+  /// The latest start of any of them.
   std::chrono::steady_clock::time_point broker_started() const { return broker_started_; }
   void start_worker(WorkerParty& worker);
   /// A new life: with other jobs.
@@ -97,7 +108,9 @@ class World {
   std::uint64_t tasks_rss_peak() const { return tasks_rss_peak_; }
 
   /// As the `achilles` command says; nothing when the broker does not answer.
-  std::optional<ClusterNews> status() const;
+  std::optional<ClusterNews> status(const BrokerParty& broker) const;
+  /// Of the first one, where all should be when nothing is wrong.
+  std::optional<ClusterNews> status() const { return status(*brokers_.front()); }
   /// What everyone wrote, and what the clients and their tasks noted.
   void save_logs(const std::filesystem::path& to) const;
   /// Everything that may tell why the world stands still.
@@ -105,6 +118,7 @@ class World {
 
  private:
   const NetworkNamespace* onlooker() const;
+  void add_broker(std::size_t number);
   Link make_link(std::size_t number);
   Party::Launch launch_of(const Link& link, const std::filesystem::path& folder) const;
   void start_client_as(Party& party, const Link& link, const ClientLife& life, const char* what);
@@ -114,10 +128,7 @@ class World {
   std::filesystem::path work_;
   std::filesystem::path logs_;
   std::optional<Network> network_;
-  Network::Party* broker_net_ = nullptr;
-  Party broker_;
-  std::string endpoint_;
-  std::uint16_t port_ = 0;
+  std::vector<std::unique_ptr<BrokerParty>> brokers_;
   std::chrono::steady_clock::time_point broker_started_;
   std::vector<std::unique_ptr<WorkerParty>> workers_;
   std::vector<std::unique_ptr<ClientParty>> clients_;
