@@ -44,7 +44,12 @@ struct Running {
   bool ready = false;
   bool killed = false;
   std::set<JobId> knows;
-  std::vector<Assignment> holds;
+  struct Held : Assignment {
+    std::uint64_t turn = 0;  ///< Among all that it was given, from 1.
+  };
+  std::vector<Held> holds;
+  std::uint64_t given = 0;
+  std::uint64_t come_to = 0;
 };
 
 class World {
@@ -59,7 +64,7 @@ class World {
 
  private:
   void step() {
-    switch (input_.u8() % 24) {
+    switch (input_.u8() % 26) {
       case 0:
       case 1:
         return send_welcome();
@@ -104,6 +109,10 @@ class World {
       case 22:
         now_ += input_.u16() * 10ms;  // The worker itself stands still.
         return expire();
+      case 24:
+        return send(Recall{draw_attempts()});
+      case 25:
+        return answer_take_back();
       default:
         if (input_.u8() % 8 == 0) event(DrainRequested{});
         return settle();
@@ -212,14 +221,22 @@ class World {
     auto& holds = at->second.holds;
     Results results;
     for (auto count = 1 + input_.u8() % 3; count > 0 && !holds.empty(); --count) {
-      const Assignment done = holds.front();
+      const auto done = holds.front();
       holds.erase(holds.begin());
+      at->second.come_to = done.turn;
       const std::uint64_t twist = input_.u8();
       const std::uint64_t items = done.chunk.items.count() + (twist == 255 ? 1 : 0);
       results.chunks.push_back(
           draw_result(input_, done.job, done.attempt, done.chunk.first, items));
     }
     say(id, results);
+  }
+  /// The worker hears late of what came back, after more of what happens, or never.
+  void answer_take_back() {
+    if (taken_back_.empty()) return;
+    const TakenBackFromTask answer = taken_back_.front();
+    taken_back_.erase(taken_back_.begin());
+    if (tasks_.contains(answer.task)) event(answer);
   }
   void task_exits() {
     const TaskId id = draw_task();
@@ -357,11 +374,18 @@ class World {
     } else {
       for (auto& assignment : std::get<Assign>(command.message).chunks) {
         require(task.knows.contains(assignment.job));
-        task.holds.push_back(std::move(assignment));
+        task.holds.push_back({std::move(assignment), ++task.given});
       }
     }
   }
   void carry_out(SkipJobInTask& command) { require(running(command.task).ready); }
+  void carry_out(TakeBackFromTask& command) {
+    Running& task = running(command.task);
+    require(task.ready && command.given == task.given);
+    if (!task.holds.empty() && input_.u8() % 2 == 0) task.come_to = task.holds.front().turn;
+    std::erase_if(task.holds, [&](const auto& held) { return held.turn > task.come_to; });
+    taken_back_.push_back({command.task, command.given, task.come_to});
+  }
   void carry_out(TerminateTask& command) {
     require(running(command.task).ready);
     told_to_end_.insert(command.task);
@@ -389,6 +413,7 @@ class World {
   PayloadCount payloads_;
   std::map<TaskId, Running> tasks_;
   std::set<TaskId> told_to_end_;
+  std::vector<TakenBackFromTask> taken_back_;
   std::vector<AttemptId> known_;
   std::set<AttemptId> given_;
   std::uint64_t attempts_ = 0;

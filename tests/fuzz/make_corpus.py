@@ -167,6 +167,10 @@ def write_worker(corpus):
     accepted = bytes([6, 3, 0, 1, 2])
     granted, revoked, closed = bytes([5, 0]), bytes([7, 2, 0, 1]), bytes([8]) + FIRST_JOB
     part, last_part = bytes([9, 0, 0]), bytes([9, 16, 0])
+    recall, back = bytes([24, 3, 0, 1, 2]), bytes([25])
+    # A task process is at its first chunk for long, and others wait behind it.
+    short = answer(1) + settle + assign((20, 4, 1), (24, 4, 1), (28, 4, 1)) + settle
+    asked_back = short + bytes([21, 2, 0])
     seeds = {
         "job": begun + answer(1) + settle + answer(1, 1) + settle + accepted + closed,
         "held": begun + answer(1) + settle + answer(1, 7) + settle + granted + settle + accepted,
@@ -180,6 +184,9 @@ def write_worker(corpus):
         "again": begun + answer(1) + settle + unknown + welcome + granted + settle + accepted,
         "drained": begun + drain + answer(1, 1) + settle + accepted + settle,
         "silence": begun + bytes([21, 200]) + welcome + bytes([22]) + u16(900) + settle,
+        "recalled": opened + loaded + assign((0, 4, 1), (4, 4, 1), (8, 2, 0)) + recall + settle + ready,
+        "asked_back": begun + asked_back + back + settle + answer(1) + assign((20, 4, 1)) + settle,
+        "asked_back_late": begun + asked_back + answer(1) + assign((20, 4, 1)) + settle + back + settle,
     }
     for name, seed in seeds.items():
         (corpus / name).write_bytes(bytes([2]) + seed)
