@@ -58,6 +58,7 @@ int run(const broker::BrokerOptions& options) {
   shell_options.scheduler.boot = draw_boot();
   shell_options.scheduler.heartbeat_interval =
       std::chrono::milliseconds(options.heartbeat_interval_ms);
+  shell_options.scheduler.client_grace = std::chrono::seconds(options.client_grace_s);
   shell_options.scheduler.kept_bytes_max = options.memory_mib << 20;
   shell_options.scheduler.max_payload_bytes = options.max_payload_mib << 20;
   shell_options.scheduler.host = host_name();

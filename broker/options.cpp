@@ -44,6 +44,11 @@ std::variant<BrokerOptions, Exit> parse_options(int argc, const char* const* arg
                  "Heartbeat interval in milliseconds; a peer is given up for lost after five.")
       ->check(CLI::Range(10, 600'000))
       ->capture_default_str();
+  app.add_option("--client-grace-s", options.client_grace_s,
+                 "For so many seconds a program that fell silent (stopped, or its machine is "
+                 "unreachable) may come back to its jobs; then they end.")
+      ->check(CLI::Range(1, 30 * 24 * 3600))
+      ->capture_default_str();
   app.add_option("--memory-mib", options.memory_mib,
                  "Inputs of unfinished work that the broker may hold, in MiB; at that, it opens no "
                  "more jobs.")

@@ -14,6 +14,7 @@ struct BrokerOptions {
   bool insecure = false;
   std::string log_level = "info";
   std::uint32_t heartbeat_interval_ms = 1000;
+  std::uint32_t client_grace_s = 300;
   std::uint64_t memory_mib = 8192;
   std::uint64_t max_payload_mib = protocol::kMaxPayloadBytes >> 20;
 };

@@ -404,6 +404,7 @@ TEST_CASE("achilles-broker tells usage from failure") {
   CHECK(Program({"--bind", "5555"}).wait() == 2);
   CHECK(Program({"--max-payload-mib", "0"}).wait() == 2);
   CHECK(Program({"--max-payload-mib", "1025"}).wait() == 2);
+  CHECK(Program({"--client-grace-s", "0"}).wait() == 2);
   Program first({"--bind", "tcp://127.0.0.1:0"});
   Program second({"--bind", first.first_line()});  // Taken.
   CHECK(second.rest_of(true).starts_with("achilles-broker: "));

@@ -29,9 +29,11 @@ void check_interrupted();
 /// Far beyond what anything takes on a machine that is busy with other work, after all faults have
 /// been healed.
 inline constexpr std::chrono::seconds kHealedPatience{180};
-/// What may have to wait until the broker gives up a client that was killed: it has five minutes to
-/// come back, and so long workers hold its results.
-inline constexpr std::chrono::seconds kGracePatience = std::chrono::minutes(5) + kHealedPatience;
+/// A client that is silent may come back for so long: longer than any fault lasts.
+inline constexpr std::chrono::seconds kClientGrace{60};
+/// What may have to wait until the broker gives up a client that was killed: so long workers hold
+/// its results.
+inline constexpr std::chrono::seconds kGracePatience = kClientGrace + kHealedPatience;
 
 /// Looks until `holds()`. Throws Failure, saying `what` was waited for, and Interrupted.
 void await(const std::string& what, const std::function<bool()>& holds,

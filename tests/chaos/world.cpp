@@ -92,8 +92,10 @@ void World::start_broker(BrokerParty& broker) {
   launch.folder = broker.folder;
   launch.temporary = folder_.temporary();
   if (broker.net != nullptr) launch.place = &broker.net->place();
-  launch.arguments = {"--bind", "tcp://" + broker.host + ":" + std::to_string(broker.port),
-                      "--heartbeat-ms", std::to_string(options_.heartbeat.count())};
+  launch.arguments = {
+      "--bind",           "tcp://" + broker.host + ":" + std::to_string(broker.port),
+      "--heartbeat-ms",   std::to_string(options_.heartbeat.count()),
+      "--client-grace-s", std::to_string(kClientGrace.count())};
   if (broker.net != nullptr) launch.arguments.push_back("--insecure");
   // Another process may hold the port for a moment: a connection that the system gave it to.
   await(broker.party.name() + " to listen on port " + std::to_string(broker.port), [&] {
