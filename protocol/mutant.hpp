@@ -43,6 +43,7 @@ enum class Mutant : std::uint8_t {
   kHeartbeatsForgotten,    ///< A worker that has nothing to say says nothing.
   kBrokersSilenceIgnored,  ///< A worker waits for a lost broker for ever.
   kWorkerJudgesAfterItsNap,
+  kAskedBackGetMore,  ///< A task process gets chunks before it is known what came back.
   // The client's core.
   kItemsAcceptedTwice,   ///< Results of items that were accepted before are taken as new.
   kResultsOutOfOrder,    ///< The reorder buffer hands out what it has.

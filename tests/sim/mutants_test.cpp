@@ -60,6 +60,25 @@ Plan many_sessions(std::uint64_t seed) {
   return plan;
 }
 
+/// Among many short items one is slow for a moment, and the others wait behind it.
+Plan short_hitches(std::uint64_t seed) {
+  Plan plan = drawn_plan(seed);
+  plan.faults = 0;
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) {
+      for (auto& job : thread) {
+        job.items = 100;
+        job.inner.reset();
+        job.chunksize = 1;
+        job.item_time = 50us;
+        job.slow_item = 50;
+        job.slow_time = 15ms;
+      }
+    }
+  }
+  return plan;
+}
+
 /// Workers are away for so long that others get their chunks, and come back with them.
 Plan late_workers(std::uint64_t seed) {
   Plan plan = drawn_plan(seed);
@@ -170,6 +189,7 @@ constexpr std::array kMutants{
     Trial{Mutant::kHeartbeatsForgotten, "kHeartbeatsForgotten"},
     Trial{Mutant::kBrokersSilenceIgnored, "kBrokersSilenceIgnored"},
     Trial{Mutant::kWorkerJudgesAfterItsNap, "kWorkerJudgesAfterItsNap"},
+    Trial{Mutant::kAskedBackGetMore, "kAskedBackGetMore", short_hitches},
     Trial{Mutant::kItemsAcceptedTwice, "kItemsAcceptedTwice"},
     Trial{Mutant::kResultsOutOfOrder, "kResultsOutOfOrder"},
     Trial{Mutant::kClientWindowIgnored, "kClientWindowIgnored"},
@@ -226,6 +246,7 @@ TEST_CASE("the worlds that catch mutants are whole without them") {
   CHECK(caught(Mutant::kNone, early_leavers, 50).empty());
   CHECK(caught(Mutant::kNone, many_sessions, 50).empty());
   CHECK(caught(Mutant::kNone, late_workers, 50).empty());
+  CHECK(caught(Mutant::kNone, short_hitches, 50).empty());
   CHECK(caught(Mutant::kNone, lost_stragglers, 50).empty());
   CHECK(caught(Mutant::kNone, unread_results, 50).empty());
   CHECK(caught(Mutant::kNone, broker_restarts, 400).empty());

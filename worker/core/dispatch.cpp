@@ -7,9 +7,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/mutant.hpp"
 #include "worker/core/agent_state.hpp"
 
 namespace achilles::worker {
+
+using protocol::mutant;
+using protocol::Mutant;
 
 namespace {
 
@@ -17,7 +21,7 @@ namespace {
 bool has_room(const Task& task) {
   if (task.stage != Task::Stage::kReady) return false;
   // What it got now would be taken for a part of what is coming back.
-  if (task.asked_back) return false;
+  if (task.asked_back && !mutant(Mutant::kAskedBackGetMore)) return false;
   if (task.given.empty()) return true;
   if (task.stuck) return false;
   // One that still has to skip a closed job's chunk may be killed over it.
