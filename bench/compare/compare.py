@@ -2,18 +2,22 @@
 """Runs achilles and other pools on the same workloads, in turns, and prints how they compare.
 
     compare.py --programs build/release/bench [--rounds N] [--workloads W1,W3] [--quick]
-               [--svg FILE] [--json FILE]
+               [--svg FILE] [--markdown FILE] [--json FILE]
 
 Rates of a busy or throttled machine say little; the ratios of runs side by side do.
 """
 import argparse
 import datetime
+import importlib.util
 import json
 import math
 import os
 import statistics
+import shutil
 import subprocess
 import sys
+
+import python_pool
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TITLES = {
@@ -30,18 +34,29 @@ OURS = ("achilles embedded", "achilles tcp")
 def contestants(programs, slots):
     """By name: the workloads it knows, and the command for one of them."""
     bench = os.path.join(programs, "achilles-bench")
-    python = os.path.join(HERE, "python_pool.py")
     bare = os.path.join(programs, "bare-zmq")
     known = {}
     for place in ("embedded", "tcp"):
         known[f"achilles {place}"] = (list(TITLES), lambda w, place=place: [
             bench, "--workloads", w, "--places", place, "--rounds", "1", "--json", "-"])
-    for kind in ("multiprocessing", "executor"):
-        known[kind] = (list(TITLES), lambda w, kind=kind: [sys.executable, python, kind, w])
+    for kind in python_pools():
+        does = [w for w in TITLES if (kind, w) != ("dask", "W2")]
+        known[kind] = (does, lambda w, kind=kind: python_pool.command(kind, w, slots))
     if os.path.exists(bare):
         known["bare ZeroMQ"] = (["W1", "W3", "W4"], lambda w: [bare, w])
     return {name: (workloads, lambda w, command=command: command(w) + ["--slots", str(slots)])
             for name, (workloads, command) in known.items()}
+
+
+def python_pools():
+    """Python's own, and those that are installed for this Python."""
+    there = lambda module: importlib.util.find_spec(module) is not None
+    pools = ["multiprocessing", "executor"]
+    if there("mpi4py") and shutil.which("mpiexec"):
+        pools.append("mpi4py")
+    if there("distributed"):
+        pools.append("dask")
+    return pools
 
 
 def run(command, quick):
@@ -77,6 +92,21 @@ def table(workload, values, failures):
         lines.append(line)
     lines += [f"    {name:18} failed: {why}" for name, why in failures.items()]
     return "\n".join(lines)
+
+
+def markdown(results, rounds, slots):
+    """The medians, and how many times better achilles is."""
+    names = list(dict.fromkeys(name for values in results.values() for name in values))
+    number = lambda value: f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    lines = [f"{datetime.date.today()}, {slots} task processes on {os.cpu_count()} processors, "
+             f"medians of {rounds} rounds:", "",
+             "| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for workload, values in results.items():
+        title, unit, _ = TITLES[workload]
+        cells = [number(statistics.median(values[name])) if name in values else "–"
+                 for name in names]
+        lines.append(f"| {title}{', ' + unit if unit else ''} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def svg(results):
@@ -123,6 +153,7 @@ def main():
     parser.add_argument("--workloads", default=",".join(TITLES))
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
     parser.add_argument("--svg", help="write a plot to this file")
+    parser.add_argument("--markdown", help="write a table of the medians to this file")
     parser.add_argument("--json", help="write all values to this file")
     options = parser.parse_args()
     workloads = options.workloads.split(",")
@@ -150,6 +181,9 @@ def main():
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=2)
+    if options.markdown:
+        with open(options.markdown, "w", encoding="utf-8") as file:
+            file.write(markdown(results, options.rounds, options.slots))
     if options.svg:
         with open(options.svg, "w", encoding="utf-8") as file:
             file.write(svg(results))

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The workloads of achilles-bench with Python's own pools, for compare.py.
+"""The workloads of achilles-bench with Python's pools, for compare.py.
 
-    python_pool.py {multiprocessing,executor} {W1,W2,W3,W4,W5,W7} [--slots N] [--quick]
+    python_pool.py {multiprocessing,executor,mpi4py,dask} {W1,W2,W3,W4,W5,W7} [--slots N] [--quick]
 
-Prints one line of JSON, in achilles-bench's units. Every result is checked.
+mpi4py's is started by mpiexec, see launch(). Prints one line of JSON, in achilles-bench's units. Every result is checked.
 """
 import argparse
 import concurrent.futures
@@ -47,6 +47,26 @@ def lengths(count):
     return result + [0.1] * 8
 
 
+def launch(kind, slots):
+    """The command that runs this program with that pool; its arguments are to follow."""
+    program = [sys.executable, __file__, kind]
+    if kind != "mpi4py":
+        return program
+    # One process hands out, the others are the pool.
+    return ["mpiexec", "--allow-run-as-root", "--oversubscribe", "-n", str(slots + 1),
+            sys.executable, "-m", "mpi4py.futures"] + program[1:]
+
+
+def command(kind, workload, slots):
+    # W7 starts it itself, again and again.
+    return (launch(kind, slots) if workload != "W7" else [sys.executable, __file__, kind]) + [workload]
+
+
+def slowness(pool):
+    """By how much fewer of the tiny tasks such a pool gets, for it needs so much longer."""
+    return {Mpi: 3, Dask: 20}.get(type(pool), 1)
+
+
 def expect(holds, what):
     if not holds:
         sys.exit(f"wrong result: {what}")
@@ -74,7 +94,10 @@ class Multiprocessing:
 
 class Executor:
     def __init__(self, slots):
-        self.pool = concurrent.futures.ProcessPoolExecutor(slots)
+        self.pool = self.make(slots)
+
+    def make(self, slots):
+        return concurrent.futures.ProcessPoolExecutor(slots)
 
     def as_they_come(self, f, inputs):
         futures = [self.pool.submit(f, x) for x in inputs]
@@ -93,8 +116,46 @@ class Executor:
         self.pool.shutdown()
 
 
+class Mpi(Executor):
+    def make(self, slots):
+        from mpi4py.futures import MPIPoolExecutor
+        return MPIPoolExecutor(slots)
+
+
+class Dask:
+    """A scheduler and workers of this machine, over TCP. It has no chunks: W2 is not for it."""
+
+    def __init__(self, slots):
+        import distributed
+        import logging
+        logging.disable(logging.WARNING)
+        self.as_completed = distributed.as_completed
+        self.client = distributed.Client(n_workers=slots, threads_per_worker=1,
+                                         dashboard_address=None)
+
+    def as_they_come(self, f, inputs):
+        futures = self.client.map(f, inputs, pure=False)
+        return (result for _, result in self.as_completed(futures, with_results=True))
+
+    def in_order(self, f, inputs):
+        for future in self.client.map(f, list(inputs), pure=False):
+            yield future.result()
+
+    def all(self, f, inputs, chunksize=None):
+        return self.client.gather(self.client.map(f, inputs, pure=False))
+
+    def one(self, f, x):
+        return self.client.submit(f, x, pure=False).result()
+
+    def close(self):
+        self.client.shutdown()
+
+
+KINDS = {"multiprocessing": Multiprocessing, "executor": Executor, "mpi4py": Mpi, "dask": Dask}
+
+
 def w1(pool, slots, quick):
-    count = 2_000 if quick else 60_000
+    count = 2_000 if quick else 60_000 // slowness(pool)
     began = time.perf_counter()
     total = sum(pool.as_they_come(square, range(count)))
     seconds = time.perf_counter() - began
@@ -113,7 +174,7 @@ def w2(pool, slots, quick):
 
 
 def w3(pool, slots, quick):
-    count = 200 if quick else 5_000
+    count = 200 if quick else 5_000 // slowness(pool)
     micros = []
     for x in range(count):
         began = time.perf_counter()
@@ -147,10 +208,10 @@ def w5(pool, slots, quick):
 
 
 def w7(kind, slots, quick):
-    times = 2 if quick else 10
+    times = 2 if quick else 3 if kind == "dask" else 10
     began = time.perf_counter()
     for _ in range(times):
-        out = subprocess.run([sys.executable, __file__, kind, "start", "--slots", str(slots)],
+        out = subprocess.run(launch(kind, slots) + ["start", "--slots", str(slots)],
                              stdout=subprocess.PIPE, check=True).stdout
         expect(out == b"49\n", "what the program prints")
     return {"value": (time.perf_counter() - began) / times * 1e3}
@@ -159,7 +220,7 @@ def w7(kind, slots, quick):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["multiprocessing", "executor"])
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("workload", choices=["W1", "W2", "W3", "W4", "W5", "W7", "start"])
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--quick", action="store_true")
@@ -167,7 +228,7 @@ def main():
     if options.workload == "W7":
         print(json.dumps(w7(options.kind, options.slots, options.quick)))
         return
-    pool = {"multiprocessing": Multiprocessing, "executor": Executor}[options.kind](options.slots)
+    pool = KINDS[options.kind](options.slots)
     if options.workload == "start":
         print(pool.one(square, 7), flush=True)
     else:
