@@ -28,6 +28,11 @@ namespace {
 /// When nobody has driven the loop for so long, the background thread does. A chunk that has been
 /// open for so long is sent as it is.
 constexpr Duration kUndrivenMax = std::chrono::milliseconds(5);
+/// When a user's thread has waited for so long, and no chunk can be open, the background thread
+/// rests until that thread goes on: nobody polls while long tasks run, or while a user who has
+/// results enough does something else.
+constexpr Duration kWaitsLong = std::chrono::milliseconds(20);
+constexpr Duration kRestMax = std::chrono::seconds(1);
 /// Chunks that are submitted within so short a time travel together. What is left over goes out
 /// when the user waits, or by the background thread when the input is slow to go on.
 constexpr Duration kSubmittedTogether = std::chrono::microseconds(200);
@@ -122,7 +127,7 @@ JobId Engine::open_job(const JobRequest& request, std::shared_ptr<OpenChunk> ope
   consumer.label = label;
   step(std::move(opened));
   if (background_sleeps_) background_wake_.notify_one();
-  if (leader_ == this) wake_pollers();  // It must now watch for chunks that stay open too long.
+  end_rest();
   return id;
 }
 
@@ -137,6 +142,7 @@ void Engine::close_job(JobId job) noexcept {
   step(client::JobClosed{job});
   turn();
   hand_over_lead();
+  end_rest();
 }
 
 bool Engine::is_over(JobId job) const {
@@ -160,9 +166,11 @@ JobHandle::Next Engine::wait(JobId job) {
   using Next = JobHandle::Next;
   Lock lock(mutex_);
   auto& consumer = consumers_.at(job);
+  consumer.filling = false;
   for (bool told = false;;) {
     if (is_over(job)) {
       leave_lead(consumer);
+      end_rest();
       throw_why_over(job, consumer);
     }
     std::optional<Next> next;
@@ -177,7 +185,9 @@ JobHandle::Next Engine::wait(JobId job) {
       next = Next::kEnd;
     }
     if (next) {
+      consumer.filling = next == Next::kInput;
       leave_lead(consumer);
+      end_rest();
       return *next;
     }
     if (!std::exchange(told, true)) {
@@ -365,6 +375,21 @@ void Engine::close_stale_chunks() {
   }
 }
 
+bool Engine::chunk_may_be_open() const {
+  return std::ranges::any_of(consumers_, [](const auto& entry) {
+    const Consumer& consumer = entry.second;
+    if (consumer.filling) return true;
+    const std::unique_lock lock(consumer.open->mutex, std::try_to_lock);
+    return !lock.owns_lock() || !consumer.open->items.empty();
+  });
+}
+
+void Engine::end_rest() {
+  if (!std::exchange(background_rests_, false)) return;
+  background_wake_.notify_one();
+  if (leader_ == this) wake_pollers();
+}
+
 bool Engine::needs_driving(TimePoint at) const {
   return !consumers_.empty() || cluster_->needs_heartbeats() ||
          at - last_job_closed_ < kWatchAfterLastJob;
@@ -381,16 +406,22 @@ void Engine::run_in_background() {
       continue;
     }
     close_stale_chunks();
-    if ((leader_ != nullptr && leader_ != this) || at - last_driven_ < kUndrivenMax) {
-      background_wake_.wait_for(lock, kUndrivenMax);
+    const bool led = leader_ != nullptr && leader_ != this;
+    if (led || at - last_driven_ < kUndrivenMax) {
+      background_rests_ = led && at - last_driven_ >= kWaitsLong && !chunk_may_be_open();
+      background_wake_.wait_for(lock, background_rests_ ? kRestMax : kUndrivenMax);
+      background_rests_ = false;
       continue;
     }
     leader_ = this;
-    auto deadline = next_deadline();
-    if (!consumers_.empty())
-      deadline = std::min(deadline.value_or(at + kUndrivenMax), at + kUndrivenMax);
     turn();
+    background_rests_ = !chunk_may_be_open();
+    auto deadline = next_deadline();
+    if (!background_rests_) {
+      deadline = std::min(deadline.value_or(at + kUndrivenMax), at + kUndrivenMax);
+    }
     poll_descriptors(lock, deadline);
+    background_rests_ = false;
     turn();
     if (leader_ == this) leader_ = nullptr;
   }

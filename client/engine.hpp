@@ -53,6 +53,7 @@ class Engine {
     std::shared_ptr<OpenChunk> open;
     std::string label;
     bool input_ended = false;
+    bool filling = false;    ///< Its user's thread is at the input, from one wait to the next.
     bool following = false;  ///< Waits on `wake`; the leader polls.
     bool polling = false;    ///< Is the leader, and polls.
     std::condition_variable wake;
@@ -73,6 +74,10 @@ class Engine {
   void greet(const client::Connected& connected);
   std::optional<protocol::TimePoint> next_deadline() const;
   bool needs_driving(protocol::TimePoint now) const;
+  /// A chunk is open, or some user's thread is at its input and may open one.
+  bool chunk_may_be_open() const;
+  /// From now on a chunk may stay open too long, or nobody drive the loop.
+  void end_rest();
   void run_in_background();
   void wake_pollers();
 
@@ -97,7 +102,8 @@ class Engine {
   std::condition_variable no_pollers_;
   int wake_fd_ = -1;
   std::condition_variable background_wake_;
-  bool background_sleeps_ = false;
+  bool background_sleeps_ = false;  ///< Nothing needs to be driven.
+  bool background_rests_ = false;   ///< It wakes for what comes, not by the clock.
   std::thread background_;
 };
 

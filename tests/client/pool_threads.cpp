@@ -1,7 +1,11 @@
 // Several threads on one Pool.
+#include <sys/resource.h>
+
 #include <achilles/pool.hpp>
 #include <atomic>
+#include <chrono>
 #include <numeric>
+#include <ranges>
 #include <string>
 #include <thread>
 #include <vector>
@@ -69,6 +73,31 @@ TEST_CASE("a thread with a long task does not hold up another's short ones") {
   }
   Signal::raise(release.path());
   patient.join();
+}
+
+TEST_CASE("nobody polls while a user waits for a long task, or is away from a loop") {
+  // Whoever looks every few milliseconds gives up the processor a hundred times in this time.
+  constexpr auto kTime = std::chrono::milliseconds(500);
+  constexpr int kFew = 40;
+  const auto times_waited = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nvcsw;
+  };
+  const auto pool = achilles::Pool::local(1);
+  pool.apply([](int x) { return x; }, 1);
+  auto before = times_waited();
+  pool.apply([](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); },
+             static_cast<int>(kTime.count()));
+  CHECK(times_waited() - before < kFew);
+
+  auto endless = pool.imap([](int x) { return x; }, std::views::iota(0));
+  auto at = endless.begin();
+  pool.apply([](int x) { return x; }, 1);  // Behind all that was begun.
+  before = times_waited();
+  std::this_thread::sleep_for(kTime);
+  CHECK(times_waited() - before < kFew);
+  CHECK(*at == 0);
 }
 
 TEST_CASE("a range is handed from one thread to another") {
