@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -68,7 +70,10 @@ class World {
       frames.push_back(input_.bytes(input_.u16()));
     }
     auto received = hop_.receive(frames);
-    if (const auto* message = std::get_if<Message>(&received)) note(*message);
+    if (const auto* message = std::get_if<Message>(&received)) return note(*message);
+    // What the hop keeps to itself may be well formed, too.
+    const auto decoded = decode(frames);
+    if (const auto* message = std::get_if<Message>(&decoded)) note(*message);
   }
   void receive(const Message& message) {
     const auto received = hop_.receive(encode(message));
@@ -109,23 +114,33 @@ class World {
     welcome.session = {input_.u8() % 4};
     if (end_ == Hop::End::kBroker) {
       hop_.send(welcome);
+      begins(welcome);
     } else {
       Hello hello;
-      hello.incarnation = welcome.incarnation;
+      hello.incarnation = incarnation_ = welcome.incarnation;
+      session_.reset();
       hop_.send(hello);
       drain();
       hop_.receive(encode(welcome));
+      note(welcome);
     }
-    note(welcome);
   }
-  /// A WELCOME may begin a session, in which everything is counted anew. What it counted on before
-  /// is then too much, which it refuses: so the bound below holds all the same.
+  /// It was received: a WELCOME may begin a session, PARTS_TAKEN make room.
   void note(const Message& message) {
-    if (std::holds_alternative<Welcome>(message)) sent_bytes_ = taken_bytes_ = 0;
+    const auto* welcome = std::get_if<Welcome>(&message);
+    const bool awaited = welcome != nullptr && end_ == Hop::End::kPeer;
+    if (awaited && welcome->incarnation == incarnation_) begins(*welcome);
     const auto* taken = std::get_if<PartsTaken>(&message);
-    if (taken != nullptr && taken->total_bytes <= sent_bytes_) {
+    if (taken != nullptr && session_ && taken->total_bytes <= sent_bytes_) {
       taken_bytes_ = std::max(taken_bytes_, taken->total_bytes);
     }
+  }
+  /// Everything is counted anew, unless it is the same answer once more.
+  void begins(const Welcome& welcome) {
+    const std::tuple session(welcome.boot, welcome.session, welcome.incarnation);
+    if (session_ == session) return;
+    session_ = session;
+    sent_bytes_ = taken_bytes_ = 0;
   }
   void drain() {
     while (const auto frames = hop_.next()) {
@@ -141,6 +156,8 @@ class World {
   Hop::End end_;
   Hop hop_;
   Inbox inbox_;
+  std::uint64_t incarnation_ = 0;
+  std::optional<std::tuple<BootId, SessionId, std::uint64_t>> session_;
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t taken_bytes_ = 0;
 };
