@@ -63,7 +63,7 @@ def run(command, quick):
     """The value; or why there is none."""
     try:
         done = subprocess.run(command + (["--quick"] if quick else []), capture_output=True,
-                              text=True, timeout=300)
+                              text=True, timeout=60 if quick else 300)
     except (OSError, subprocess.TimeoutExpired) as problem:
         return None, str(problem)
     if done.returncode != 0:
@@ -187,7 +187,8 @@ def main():
     if options.svg:
         with open(options.svg, "w", encoding="utf-8") as file:
             file.write(svg(results))
-    if any(failures.values()):
+    # What others cannot do on this machine stands in the table; what achilles cannot is a fault.
+    if any(name in failed for failed in failures.values() for name in OURS):
         sys.exit(1)
 
 
