@@ -166,9 +166,14 @@ void Scheduler::State::add_claim(Worker& worker, Job& job, const protocol::HeldA
 }
 
 void Scheduler::State::revoke(Worker& worker, AttemptId id) {
-  worker.revoked.push_back(id);
-  touch(worker);
-  if (attempts.find(id) != nullptr) release(id);
+  const Attempt* attempt = attempts.find(id);
+  // What its HOLDING has not named yet is judged when it does. Were it revoked now, the HOLDING
+  // might be on its way, name what the worker then drops, and be taken for a claim.
+  if (attempt == nullptr || attempt->session == worker.session) {
+    worker.revoked.push_back(id);
+    touch(worker);
+  }
+  if (attempt != nullptr) release(id);
 }
 
 // ---- clients --------------------------------------------------------------------------------

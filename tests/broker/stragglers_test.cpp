@@ -254,6 +254,31 @@ TEST_CASE("a worker that comes back with a second attempt's result wins") {
   CHECK(f.broker.expect<p::Grant>(33).attempt == f.second.attempt);
 }
 
+TEST_CASE("nothing is revoked that the worker's HOLDING, under way, may yet name") {
+  Fixture f;
+  f.begin_second();
+  f.broker.hello(33, p::Role::kWorker, 3, 2);
+  f.broker.send(33, p::WorkerState{1, 4096, 64 << 20, false});
+  const auto holding = [&] {
+    f.broker.send(33, p::Holding{{{Fixture::kJob, f.second.attempt, 1, 1, 0}}, true});
+    f.broker.settle();
+  };
+  SECTION("the first attempt is done") {
+    f.finish(2, f.first);
+    CHECK(f.broker.inbox(33).empty());
+    holding();
+    CHECK(f.broker.expect<p::Revoke>(33).attempts == std::vector{f.second.attempt});
+  }
+  SECTION("the client is away, and the first attempt's worker too") {
+    f.lose(2);
+    f.lose(1);
+    CHECK(f.broker.inbox(33).empty());
+    holding();
+    // It was not told to drop what is now taken for its own.
+    CHECK(f.broker.inbox(33).empty());
+  }
+}
+
 TEST_CASE("second attempts take one slot in eight, those that are latest first") {
   Fixture f;
   f.broker.discard_all();
