@@ -170,7 +170,6 @@ JobHandle::Next Engine::wait(JobId job) {
   for (bool told = false;;) {
     if (is_over(job)) {
       leave_lead(consumer);
-      end_rest();
       throw_why_over(job, consumer);
     }
     std::optional<Next> next;
@@ -187,7 +186,6 @@ JobHandle::Next Engine::wait(JobId job) {
     if (next) {
       consumer.filling = next == Next::kInput;
       leave_lead(consumer);
-      end_rest();
       return *next;
     }
     if (!std::exchange(told, true)) {
@@ -241,6 +239,7 @@ void Engine::poll_descriptors(Lock& lock, std::optional<TimePoint> deadline) {
 }
 
 void Engine::leave_lead(const Consumer& consumer) {
+  end_rest();  // Its user may be away for long.
   if (leader_ != &consumer) return;
   leader_ = nullptr;
   hand_over_lead();

@@ -12,8 +12,8 @@ import importlib.util
 import json
 import math
 import os
-import statistics
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -95,7 +95,7 @@ def table(workload, values, failures):
 
 
 def markdown(results, rounds, slots):
-    """The medians, and how many times better achilles is."""
+    """A table of the medians: a row for each workload, a column for each contestant."""
     names = list(dict.fromkeys(name for values in results.values() for name in values))
     number = lambda value: f"{value:.3g}" if value < 1000 else f"{value:.0f}"
     lines = [f"{datetime.date.today()}, {slots} task processes on {os.cpu_count()} processors, "

@@ -18,7 +18,6 @@ void ReorderBuffer::add(protocol::ChunkResult piece) {
     return;
   }
   make_ready(std::move(piece));
-  if (early_.empty()) return;
   for (auto next = early_.find(ready_to_); next != early_.end(); next = early_.find(ready_to_)) {
     make_ready(std::move(next->second));
     early_.erase(next);

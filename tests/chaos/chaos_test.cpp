@@ -9,7 +9,20 @@ using namespace achilles::tests;
 
 namespace {
 
-void pass(const RoundOptions& options, const Network::Means& means) {
+struct Parties {
+  std::size_t brokers = 1;
+  std::size_t clients = 1;
+};
+
+void pass(std::uint64_t seed, Mode mode, Parties parties, const Network::Means& means) {
+  const RoundOptions options{.seed = seed,
+                             .mode = mode,
+                             .duration = std::chrono::seconds(12),
+                             .brokers = parties.brokers,
+                             .workers = 2,
+                             .slots = 2,
+                             .clients = parties.clients,
+                             .heartbeat = std::chrono::milliseconds(250)};
   std::cout << "chaos: " << title_of(draw_world(options)) << std::endl;
   const auto report = run_round(options, means);
   std::cout << to_string(report) << std::endl;
@@ -20,27 +33,11 @@ void pass(const RoundOptions& options, const Network::Means& means) {
 }  // namespace
 
 TEST_CASE("everything is exact, goes on and ends while processes and connections are attacked") {
-  pass({.seed = 11,
-        .mode = Mode::kProxy,
-        .duration = std::chrono::seconds(12),
-        .brokers = 1,
-        .workers = 2,
-        .slots = 2,
-        .clients = 2,
-        .heartbeat = std::chrono::milliseconds(250)},
-       {});
+  pass(11, Mode::kProxy, {.brokers = 1, .clients = 2}, {});
 }
 
 TEST_CASE("the same with two brokers, which peers reach or not, each for itself") {
-  pass({.seed = 14,
-        .mode = Mode::kProxy,
-        .duration = std::chrono::seconds(12),
-        .brokers = 2,
-        .workers = 2,
-        .slots = 2,
-        .clients = 1,
-        .heartbeat = std::chrono::milliseconds(250)},
-       {});
+  pass(14, Mode::kProxy, {.brokers = 2, .clients = 1}, {});
 }
 
 TEST_CASE("the same in network namespaces, where links drop packets") {
@@ -50,13 +47,5 @@ TEST_CASE("the same in network namespaces, where links drop packets") {
     return;
   }
   if (!means.missing.empty()) WARN("some faults are left out: " + means.missing);
-  pass({.seed = 12,
-        .mode = Mode::kNamespaces,
-        .duration = std::chrono::seconds(12),
-        .brokers = 1,
-        .workers = 2,
-        .slots = 2,
-        .clients = 1,
-        .heartbeat = std::chrono::milliseconds(250)},
-       means);
+  pass(12, Mode::kNamespaces, {.brokers = 1, .clients = 1}, means);
 }

@@ -33,7 +33,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
   app.add_option("--rounds", options.rounds, "Share the time between so many rounds");
   app.add_option("--faults", faults, "Only these kinds, separated by commas")->delimiter(',');
   app.add_option("--brokers", brokers, "Else drawn, like the next four");
-  app.add_option("--workers", workers, "Of the world");
+  app.add_option("--workers", workers, "How many of them");
   app.add_option("--slots", slots, "Of each worker");
   app.add_option("--clients", clients, "How many at a time");
   app.add_option("--heartbeat-ms", heartbeat_ms, "A peer is given up for lost after five");

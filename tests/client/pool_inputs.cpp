@@ -216,7 +216,8 @@ TEST_CASE("an item that waits for company is sent while the input blocks") {
   SECTION("and the user is away between results") {
     for (int y : pool().imap(bound, std::move(slow), {.chunksize = 100})) {
       values.push_back(y);
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // The Pool comes to rest.
+      // Long enough for the Pool to come to rest; whether it did changes nothing below.
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   }
   CHECK(values == std::vector{0, 1, 2, 3, 4});

@@ -76,7 +76,8 @@ TEST_CASE("a thread with a long task does not hold up another's short ones") {
 }
 
 TEST_CASE("nobody polls while a user waits for a long task, or is away from a loop") {
-  // Whoever looks every few milliseconds gives up the processor a hundred times in this time.
+  // Nothing is waited for: what is counted is what happens in this time. Whoever looks every few
+  // milliseconds gives up the processor a hundred times.
   constexpr auto kTime = std::chrono::milliseconds(500);
   constexpr int kFew = 40;
   const auto times_waited = [] {

@@ -22,6 +22,13 @@ namespace {
 /// Most are caught within ten.
 constexpr std::uint64_t kSeedsMax = 400;
 
+template <class Change>
+void change_jobs(Plan& plan, Change change) {
+  for (auto& client : plan.clients) {
+    for (auto& thread : client.threads) std::ranges::for_each(thread, change);
+  }
+}
+
 /// Clients are lost while they are asked for their program.
 Plan early_client_losses(std::uint64_t seed) {
   Plan plan = drawn_plan(seed);
@@ -36,14 +43,10 @@ Plan early_client_losses(std::uint64_t seed) {
 Plan early_leavers(std::uint64_t seed) {
   Plan plan = drawn_plan(seed);
   plan.faults = 0;
-  for (auto& client : plan.clients) {
-    for (auto& thread : client.threads) {
-      for (auto& job : thread) {
-        job.slow_time = 4s;
-        job.leave_after = seed % 3;
-      }
-    }
-  }
+  change_jobs(plan, [&](JobPlan& job) {
+    job.slow_time = 4s;
+    job.leave_after = seed % 3;
+  });
   return plan;
 }
 
@@ -64,18 +67,14 @@ Plan many_sessions(std::uint64_t seed) {
 Plan short_hitches(std::uint64_t seed) {
   Plan plan = drawn_plan(seed);
   plan.faults = 0;
-  for (auto& client : plan.clients) {
-    for (auto& thread : client.threads) {
-      for (auto& job : thread) {
-        job.items = 100;
-        job.inner.reset();
-        job.chunksize = 1;
-        job.item_time = 50us;
-        job.slow_item = 50;
-        job.slow_time = 15ms;
-      }
-    }
-  }
+  change_jobs(plan, [](JobPlan& job) {
+    job.items = 100;
+    job.inner.reset();
+    job.chunksize = 1;
+    job.item_time = 50us;
+    job.slow_item = 50;
+    job.slow_time = 15ms;
+  });
   return plan;
 }
 
@@ -97,15 +96,11 @@ Plan lost_stragglers(std::uint64_t seed) {
   plan.faults_within = 6s;
   std::string problem;
   plan.fault_weights = weights_from("crash-worker,drain-worker", problem).value();
-  for (auto& client : plan.clients) {
-    for (auto& thread : client.threads) {
-      for (auto& job : thread) {
-        job.second_attempts = true;
-        job.slow_time = 8s;
-        job.slow_item = job.items / 2;
-      }
-    }
-  }
+  change_jobs(plan, [](JobPlan& job) {
+    job.second_attempts = true;
+    job.slow_time = 8s;
+    job.slow_item = job.items / 2;
+  });
   return plan;
 }
 
@@ -138,15 +133,11 @@ Plan broker_restarts(std::uint64_t seed) {
   plan.faults = static_cast<unsigned>(1 + seed % 4);
   std::string problem;
   plan.fault_weights = weights_from("restart-broker=3,stop-broker", problem).value();
-  for (auto& client : plan.clients) {
-    for (auto& thread : client.threads) {
-      for (auto& job : thread) {
-        job.fate_permille = 0;
-        job.inner.reset();
-        job.second_attempts = false;
-      }
-    }
-  }
+  change_jobs(plan, [](JobPlan& job) {
+    job.fate_permille = 0;
+    job.inner.reset();
+    job.second_attempts = false;
+  });
   plan.runs_once = true;
   return plan;
 }
