@@ -30,18 +30,12 @@ std::string Peer::title() const {
   return kind + who + "@" + host + ":" + std::to_string(pid);
 }
 
-Peer* PeerTable::find(PeerId id) {
-  const auto at = peers_.find(id);
-  return at == peers_.end() ? nullptr : &at->second;
-}
-
 Peer& PeerTable::meet(PeerId id, protocol::TimePoint now) {
-  auto [at, inserted] = peers_.try_emplace(id);
-  if (inserted) {
-    at->second.id = id;
-    at->second.heard = at->second.sent = at->second.due = now;
-  }
-  return at->second;
+  if (Peer* peer = peers_.find(id)) return *peer;
+  Peer& peer = peers_.get(id);
+  peer.id = id;
+  peer.heard = peer.sent = peer.due = now;
+  return peer;
 }
 
 Peer* PeerTable::find(Role role, std::uint64_t number) {
@@ -51,7 +45,7 @@ Peer* PeerTable::find(Role role, std::uint64_t number) {
 
 const Peer* PeerTable::find(Role role, std::uint64_t number) const {
   const auto at = by_number_.find({role, number});
-  return at == by_number_.end() ? nullptr : &peers_.at(at->second);
+  return at == by_number_.end() ? nullptr : peers_.find(at->second);
 }
 
 void PeerTable::welcome(Peer& peer, const protocol::Hello& hello) {
@@ -76,7 +70,7 @@ void PeerTable::end_session(Peer& peer) {
 void PeerTable::remove(PeerId id) {
   if (Peer* peer = find(id)) {
     end_session(*peer);
-    peers_.erase(id);
+    peers_.remove(id);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "broker/core/events.hpp"
+#include "broker/core/id_table.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
 
@@ -41,7 +42,7 @@ struct Peer {
 
 class PeerTable {
  public:
-  Peer* find(PeerId id);
+  Peer* find(PeerId id) { return peers_.find(id); }
   /// The peer; a new stranger when it was not there.
   Peer& meet(PeerId id, protocol::TimePoint now);
   Peer* find(protocol::Role role, std::uint64_t number);
@@ -53,12 +54,12 @@ class PeerTable {
   void remove(PeerId id);
   bool any_session() const;
 
-  const std::map<PeerId, Peer>& all() const { return peers_; }
-  std::map<PeerId, Peer>& all() { return peers_; }
+  const IdTable<PeerId, Peer>& all() const { return peers_; }
+  IdTable<PeerId, Peer>& all() { return peers_; }
   void check() const;
 
  private:
-  std::map<PeerId, Peer> peers_;
+  IdTable<PeerId, Peer> peers_;
   std::map<std::pair<protocol::Role, std::uint64_t>, PeerId> by_number_;
   std::uint64_t sessions_ = 0;
 };

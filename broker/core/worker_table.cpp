@@ -36,18 +36,8 @@ Load Worker::load_now() const {
   return {true, running_ns / slots, chunks_per_slot};
 }
 
-Worker* WorkerTable::find(WorkerId id) {
-  const auto at = workers_.find(id);
-  return at == workers_.end() ? nullptr : &at->second;
-}
-
-const Worker* WorkerTable::find(WorkerId id) const {
-  const auto at = workers_.find(id);
-  return at == workers_.end() ? nullptr : &at->second;
-}
-
 Worker& WorkerTable::add(WorkerId id, PeerId peer) {
-  Worker& worker = workers_[id];
+  Worker& worker = workers_.get(id);
   worker.id = id;
   worker.peer = peer;
   return worker;
@@ -59,7 +49,7 @@ void WorkerTable::remove(WorkerId id) {
     if (worker->listed) candidates_.erase({worker->load, id});
     holding_.erase(id);
     if (worker->quarantined_until) quarantined_.erase({*worker->quarantined_until, id});
-    workers_.erase(id);
+    workers_.remove(id);
   }
 }
 

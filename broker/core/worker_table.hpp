@@ -20,6 +20,7 @@
 
 #include "broker/core/attempt_table.hpp"
 #include "broker/core/events.hpp"
+#include "broker/core/id_table.hpp"
 #include "protocol/ascending_map.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
@@ -103,8 +104,8 @@ struct Worker {
 
 class WorkerTable {
  public:
-  Worker* find(protocol::WorkerId id);
-  const Worker* find(protocol::WorkerId id) const;
+  Worker* find(protocol::WorkerId id) { return workers_.find(id); }
+  const Worker* find(protocol::WorkerId id) const { return workers_.find(id); }
   Worker& add(protocol::WorkerId id, PeerId peer);
   void remove(protocol::WorkerId id);
   void set_slots(Worker& worker, std::uint32_t slots, bool draining);
@@ -146,8 +147,8 @@ class WorkerTable {
 
   /// Slots that may get chunks.
   std::uint32_t slots() const;
-  std::map<protocol::WorkerId, Worker>& all() { return workers_; }
-  const std::map<protocol::WorkerId, Worker>& all() const { return workers_; }
+  IdTable<protocol::WorkerId, Worker>& all() { return workers_; }
+  const IdTable<protocol::WorkerId, Worker>& all() const { return workers_; }
   void check(const AttemptTable& attempts) const;
 
  private:
@@ -158,7 +159,7 @@ class WorkerTable {
   void end_work(Worker& worker, const Attempt& attempt);
   void change_held(Worker& worker, std::uint64_t bytes);
 
-  std::map<protocol::WorkerId, Worker> workers_;
+  IdTable<protocol::WorkerId, Worker> workers_;
   std::uint64_t slots_ = 0;
   std::map<std::pair<Load, protocol::WorkerId>, Worker*> candidates_;
   std::set<protocol::WorkerId> holding_;
