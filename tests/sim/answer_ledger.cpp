@@ -16,10 +16,9 @@ std::string name_of(AttemptId id) {
 
 void AnswerLedger::end_session() {
   in_session_ = told_bye_ = heard_bye_ = false;
-  former_.merge(attempts_);
+  for (const auto& [id, attempt] : attempts_) former_.emplace(id, attempt);
   former_jobs_.merge(jobs_);
   attempts_.clear();
-  sent_.clear();
   jobs_.clear();
   closed_.clear();
   owed_ = running_ = running_bytes_ = largest_bytes_ = 0;
@@ -38,16 +37,25 @@ void AnswerLedger::stops_running(const Attempt& attempt) {
   if (attempt.runs()) --running_, running_bytes_ -= attempt.bytes;
 }
 
-AnswerLedger::Attempts::iterator AnswerLedger::end(Attempts::iterator at) {
-  stops_running(at->second);
-  if (at->second.results_told == 0) --owed_;
-  sent_.erase(at->first);
-  return attempts_.erase(at);
+void AnswerLedger::end(AttemptId id) {
+  const Attempt attempt = attempts_.take(id);
+  stops_running(attempt);
+  if (attempt.results_told == 0) --owed_;
+}
+
+std::vector<AttemptId> AnswerLedger::attempts_of(protocol::JobId job) const {
+  std::vector<AttemptId> ids;
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt.job == job) ids.push_back(id);
+  }
+  return ids;
 }
 
 std::optional<protocol::TimePoint> AnswerLedger::unaccepted_since() const {
   std::optional<protocol::TimePoint> oldest;
-  for (const auto& [id, at] : sent_) oldest = std::min(oldest.value_or(at), at);
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt.sent) oldest = std::min(oldest.value_or(*attempt.sent), *attempt.sent);
+  }
   return oldest;
 }
 
@@ -55,7 +63,7 @@ void AnswerLedger::heard_end(AttemptId id, bool done_only) {
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || (done_only && at->second.runs())) return;
   closed_.insert(id);
-  end(at);
+  end(id);
 }
 
 // ---- what it hears --------------------------------------------------------------------------
@@ -71,13 +79,9 @@ std::optional<std::string> AnswerLedger::heard(const protocol::Message& message)
     jobs_[open->job] = open->program;
   } else if (const auto* close = std::get_if<protocol::CloseJob>(&message)) {
     jobs_.erase(close->job);
-    for (auto at = attempts_.begin(); at != attempts_.end();) {
-      if (at->second.job != close->job) {
-        ++at;
-        continue;
-      }
-      closed_.insert(at->first);
-      at = end(at);
+    for (const AttemptId id : attempts_of(close->job)) {
+      closed_.insert(id);
+      end(id);
     }
   } else if (const auto* assign = std::get_if<protocol::Assign>(&message)) {
     return assigned(*assign);
@@ -116,7 +120,7 @@ std::optional<std::string> AnswerLedger::assigned(const protocol::Assign& assign
 std::optional<std::string> AnswerLedger::answered(AttemptId id) {
   const auto at = attempts_.find(id);
   if (at != attempts_.end() && at->second.results_told == 0) {
-    end(at);
+    end(id);
     return std::nullopt;
   }
   if (closed_.contains(id)) return std::nullopt;
@@ -131,8 +135,10 @@ std::optional<std::string> AnswerLedger::told_result(AttemptId id, protocol::Tim
     return "the worker sent the result of " + name_of(id) + ", which it was not asked for";
   }
   stops_running(at->second);
-  if (at->second.results_told++ == 0) --owed_;
-  sent_.emplace(id, now);
+  if (at->second.results_told++ == 0) {
+    --owed_;
+    at->second.sent = now;
+  }
   return std::nullopt;
 }
 
@@ -186,10 +192,9 @@ std::optional<std::string> AnswerLedger::told(const protocol::Message& message,
     stops_running(at->second);
     at->second.announced = true;
   } else if (const auto* refused = std::get_if<protocol::ProgramRefused>(&message)) {
-    for (auto at = attempts_.begin(); at != attempts_.end();) {
-      const auto job = jobs_.find(at->second.job);
-      const bool its = job != jobs_.end() && job->second == refused->program;
-      at = its ? end(at) : std::next(at);
+    for (const auto& [job, program] : jobs_) {
+      if (program != refused->program) continue;
+      for (const AttemptId id : attempts_of(job)) end(id);
     }
   }
   return std::nullopt;

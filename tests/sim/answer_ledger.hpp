@@ -6,9 +6,9 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 
+#include "protocol/ascending_map.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
 
@@ -43,11 +43,12 @@ class AnswerLedger {
     bool announced = false;
     std::uint64_t grants = 0;
     std::uint64_t results_told = 0;
-    bool listed = false;  ///< In HOLDING: no result leaves without a GRANT.
+    bool listed = false;                        ///< In HOLDING: no result leaves without a GRANT.
+    std::optional<protocol::TimePoint> sent{};  ///< The first time, not accepted yet.
 
     bool runs() const { return !announced && results_told == 0; }
   };
-  using Attempts = std::map<protocol::AttemptId, Attempt>;
+  using Attempts = protocol::AscendingMap<protocol::AttemptId, Attempt>;
 
   std::optional<std::string> assigned(const protocol::Assign& assign);
   std::optional<std::string> told_holding(const protocol::Holding& holding);
@@ -56,8 +57,9 @@ class AnswerLedger {
   void heard_end(protocol::AttemptId id, bool done_only);
   void add(protocol::AttemptId id, Attempt attempt);
   void stops_running(const Attempt& attempt);
-  /// The attempt is nobody's business any more. Returns the next one.
-  Attempts::iterator end(Attempts::iterator at);
+  /// The attempt is nobody's business any more.
+  void end(protocol::AttemptId id);
+  std::vector<protocol::AttemptId> attempts_of(protocol::JobId job) const;
   void end_session();
 
   bool counts_bytes_;
@@ -74,9 +76,8 @@ class AnswerLedger {
   std::map<protocol::JobId, protocol::ProgramId> former_jobs_;
   std::uint64_t owed_ = 0;  ///< Not answered.
   /// Closed or revoked in this turn: an answer may have been on its way out before.
-  std::set<protocol::AttemptId> closed_;
-  std::map<protocol::AttemptId, protocol::TimePoint> sent_;  ///< Results, not accepted.
-  std::uint64_t running_ = 0;                                ///< Not announced.
+  protocol::AscendingSet<protocol::AttemptId> closed_;
+  std::uint64_t running_ = 0;  ///< Not announced.
   std::uint64_t running_bytes_ = 0;
   std::uint64_t largest_bytes_ = 0;
 };

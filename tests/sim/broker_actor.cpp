@@ -52,8 +52,7 @@ void BrokerActor::turn() {
   batch_.clear();
   while (!inbox_.empty() && batch_.size() < kMessagesPerTurn) {
     mirror_.heard(inbox_.front());
-    batch_.push_back(std::move(inbox_.front()));
-    inbox_.pop_front();
+    batch_.push_back(inbox_.take());
     if (meter_ != nullptr) meter_->own(batch_.back());
   }
   const auto [judged_from, judged_to] = work();

@@ -1,11 +1,11 @@
 // The broker's core with a shell of strings: in the world's inbox, out over its wires.
 #pragma once
 
-#include <deque>
 #include <memory>
 
 #include "broker/core/scheduler.hpp"
 #include "tests/sim/actor.hpp"
+#include "tests/sim/event_queue.hpp"
 #include "tests/sim/queue_mirror.hpp"
 
 namespace achilles::sim {
@@ -31,7 +31,7 @@ class BrokerActor final : public Actor {
   /// It says BYE to all, waits for their answers, and is started again after a while.
   void stop(p::Duration down);
   bool stopping() const { return down_.has_value(); }
-  void receive(broker::Event event) { inbox_.push_back(std::move(event)); }
+  void receive(broker::Event event) { inbox_.push(std::move(event)); }
   bool idle() const { return scheduler_->idle(); }
   void measure(Meter* meter) { meter_ = meter; }
   /// What it has queued or handed out.
@@ -53,7 +53,7 @@ class BrokerActor final : public Actor {
   QueueMirror mirror_;
   std::uint64_t boots_ = 0;
   std::optional<p::Duration> down_;  ///< While it stops.
-  std::deque<broker::Event> inbox_;
+  EventQueue<broker::Event> inbox_;
   std::vector<broker::Event> batch_;
   broker::Commands out_;
   broker::Commands carried_out_;

@@ -103,8 +103,7 @@ std::optional<p::TimePoint> ClientActor::next_deadline() const {
 void ClientActor::turn() {
   if (!session_) return;
   for (std::size_t i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
-    auto event = std::move(inbox_.front());
-    inbox_.pop_front();
+    auto event = inbox_.take();
     const auto* message = std::get_if<client::BrokerMessage>(&event);
     const auto* results = message ? std::get_if<p::Results>(&message->message) : nullptr;
     const bool has_results = results != nullptr;

@@ -2,13 +2,13 @@
 // that waits is looked at again only when the core wakes it.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "client/core/session.hpp"
 #include "tests/sim/actor.hpp"
+#include "tests/sim/event_queue.hpp"
 #include "tests/sim/plan.hpp"
 
 namespace achilles::sim {
@@ -31,10 +31,10 @@ class ClientActor final : public Party {
   std::string describe() const;
 
   void receive(p::Message message) override {
-    if (session_) inbox_.push_back(client::BrokerMessage{std::move(message)});
+    if (session_) inbox_.push(client::BrokerMessage{std::move(message)});
   }
   void broker_there(std::size_t broker) override {
-    if (session_) inbox_.push_back(client::BrokerThere{broker});
+    if (session_) inbox_.push(client::BrokerThere{broker});
   }
   bool has_news() const override { return session_ && !inbox_.empty(); }
   std::optional<p::TimePoint> next_deadline() const override;
@@ -87,7 +87,7 @@ class ClientActor final : public Party {
   p::ClientId id_;
   std::vector<Thread> threads_;
   std::uint64_t last_job_ = 0;
-  std::deque<client::Event> inbox_;
+  EventQueue<client::Event> inbox_;
   client::Commands out_;
   std::uint64_t steps_ = 0;
   std::uint64_t accepted_ = 0;  ///< Results, in this step.

@@ -26,13 +26,12 @@ void QueueMirror::heard_message(PeerId peer, const protocol::Message& message) {
   } else if (const auto* submit = std::get_if<protocol::Submit>(&message)) {
     const auto queue = queues_.find(submit->job);
     if (queue == queues_.end()) return;
-    auto& chunks = queue->second.chunks;
     for (const auto& chunk : submit->chunks) {
       // A worker may have what is submitted again.
       if (queue->second.resubmits_left > 0) {
         --queue->second.resubmits_left;
       } else {
-        chunks.insert(chunks.end(), chunk.first);
+        queue->second.chunks.insert(chunk.first);
       }
     }
   } else if (const auto* credit = std::get_if<protocol::ResultCredit>(&message)) {
@@ -63,8 +62,7 @@ void QueueMirror::heard_message(PeerId peer, const protocol::Message& message) {
 void QueueMirror::heard_crash(const protocol::Crashed& crashed, PeerId peer) {
   const auto at = attempts_.find(crashed.attempt);
   if (at == attempts_.end() || at->second.worker != peer) return;
-  const Attempt attempt = at->second;
-  attempts_.erase(at);
+  const Attempt attempt = attempts_.take(crashed.attempt);
   if (unsure_) return;
   if (attempt.is_second) return;
   Queue& queue = queues_.at(attempt.job);
@@ -86,9 +84,10 @@ void QueueMirror::told_message(PeerId peer, const protocol::Message& message) {
   if (const auto* assign = std::get_if<protocol::Assign>(&message)) {
     for (const auto& assignment : assign->chunks) assigned(peer, assignment);
   } else if (const auto* welcome = std::get_if<protocol::Welcome>(&message)) {
-    if (sessions_.contains(peer) && sessions_[peer] == welcome->session) return;
+    const auto [session, is_new] = sessions_.emplace(peer, welcome->session);
+    if (is_new || session->second == welcome->session) return;
     end_session(peer);
-    sessions_[peer] = welcome->session;
+    session->second = welcome->session;
   } else if (const auto* revoke = std::get_if<protocol::Revoke>(&message)) {
     for (const AttemptId id : revoke->attempts) attempts_.erase(id);
   } else if (const auto* failed = std::get_if<protocol::JobFailed>(&message)) {
@@ -102,9 +101,8 @@ void QueueMirror::assigned(PeerId peer, const protocol::Assignment& assignment) 
   Queue& queue = at->second;
   const protocol::Chunk& chunk = assignment.chunk;
   const bool is_second = assignment.result_allowance == 0;
-  attempts_.emplace_hint(
-      attempts_.end(), assignment.attempt,
-      Attempt{assignment.job, peer, chunk.first, chunk.items.count(), {}, is_second});
+  attempts_.emplace(assignment.attempt,
+                    {assignment.job, peer, chunk.first, chunk.items.count(), {}, is_second});
   if (is_second) return begin_second(assignment);
   queue.chunks.erase(chunk.first);
   if (queue.wanted && *queue.wanted >= chunk.first &&
@@ -142,8 +140,7 @@ std::uint64_t QueueMirror::chunks() const {
 void QueueMirror::requeue(AttemptId id, PeerId peer) {
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || at->second.worker != peer) return;
-  const Attempt attempt = at->second;
-  attempts_.erase(at);
+  const Attempt attempt = attempts_.take(id);
   if (attempt.is_second) return;
   const auto second = attempt.second ? attempts_.find(*attempt.second) : attempts_.end();
   if (second != attempts_.end()) {
@@ -163,7 +160,11 @@ void QueueMirror::begin_second(const protocol::Assignment& assignment) {
 
 void QueueMirror::forget_job(JobId id) {
   if (queues_.erase(id) == 0) return;
-  std::erase_if(attempts_, [&](const auto& entry) { return entry.second.job == id; });
+  std::vector<AttemptId> its;
+  for (const auto& [attempt_id, attempt] : attempts_) {
+    if (attempt.job == id) its.push_back(attempt_id);
+  }
+  for (const AttemptId attempt_id : its) attempts_.erase(attempt_id);
 }
 
 void QueueMirror::end_session(PeerId peer) {

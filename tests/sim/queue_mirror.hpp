@@ -10,12 +10,13 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "broker/core/commands.hpp"
 #include "broker/core/events.hpp"
+#include "protocol/ascending_map.hpp"
 #include "protocol/messages.hpp"
 
 namespace achilles::sim {
@@ -34,7 +35,7 @@ class QueueMirror {
   struct Queue {
     broker::PeerId client;
     protocol::ProgramId program;
-    std::set<protocol::ItemIndex> chunks;  ///< By their first items.
+    protocol::AscendingSet<protocol::ItemIndex> chunks;  ///< By their first items.
     std::uint64_t resubmits_left = 0;
     std::optional<protocol::ItemIndex> wanted;
     std::optional<protocol::ItemIndex> highest;  ///< Handed out since the last look.
@@ -58,9 +59,9 @@ class QueueMirror {
   /// A worker's chunks are queued again, a client's jobs forgotten.
   void end_session(broker::PeerId peer);
 
-  std::map<broker::PeerId, protocol::SessionId> sessions_;
+  std::unordered_map<broker::PeerId, protocol::SessionId> sessions_;
   std::map<protocol::JobId, Queue> queues_;
-  std::map<protocol::AttemptId, Attempt> attempts_;
+  protocol::AscendingMap<protocol::AttemptId, Attempt> attempts_;
   std::vector<protocol::JobId> handed_out_;
   bool unsure_ = false;  ///< This turn, sessions or claims change: what comes back may stay away.
 };

@@ -103,16 +103,14 @@ std::optional<p::TimePoint> WorkerActor::next_deadline() const {
 }
 
 void WorkerActor::news(worker::Event event) {
-  inbox_.push_back(std::move(event));
+  inbox_.push(std::move(event));
   world_.has_news(*this);
 }
 
 void WorkerActor::turn() {
   if (agent_ == nullptr) return;
   for (std::size_t i = 0; i < kMessagesPerTurn && !inbox_.empty(); ++i) {
-    auto event = std::move(inbox_.front());
-    inbox_.pop_front();
-    step(std::move(event));
+    step(inbox_.take());
     if (agent_ == nullptr) return;
   }
   if (const auto due = agent_->next_deadline(); due && *due <= world_.now()) {
@@ -178,7 +176,7 @@ void WorkerActor::obey(worker::Command& command, bool judging) {
                   "a worker gave up a broker that was not silent");
     world_.demand(!judging || !world_.was_calm(),
                   "a worker lost its broker although nothing is wrong");
-    std::erase_if(inbox_, [](const worker::Event& event) {
+    inbox_.erase_if([](const worker::Event& event) {
       return std::holds_alternative<worker::BrokerMessage>(event);
     });
     world_.network().connect(*this, reconnect->broker);

@@ -11,6 +11,7 @@
 
 #include "tests/sim/actor.hpp"
 #include "tests/sim/answer_ledger.hpp"
+#include "tests/sim/event_queue.hpp"
 #include "tests/sim/plan.hpp"
 #include "worker/core/agent.hpp"
 
@@ -55,10 +56,10 @@ class WorkerActor final : public Party {
   void happen(TaskStep step);
 
   void receive(p::Message message) override {
-    if (agent_) inbox_.push_back(worker::BrokerMessage{std::move(message)});
+    if (agent_) inbox_.push(worker::BrokerMessage{std::move(message)});
   }
   void broker_there(std::size_t broker) override {
-    if (agent_) inbox_.push_back(worker::BrokerThere{broker});
+    if (agent_) inbox_.push(worker::BrokerThere{broker});
   }
   p::Duration far_away() const override { return plan_.far_away; }
   bool has_news() const override { return agent_ && !inbox_.empty(); }
@@ -122,7 +123,7 @@ class WorkerActor final : public Party {
   std::map<worker::TaskId, Task> tasks_;
   std::set<p::ProgramId> cache_;
   std::map<p::ProgramId, std::uint64_t> stored_;
-  std::deque<worker::Event> inbox_;
+  EventQueue<worker::Event> inbox_;
   worker::Commands out_;
   worker::Commands carried_out_;
   std::uint64_t steps_ = 0;
