@@ -28,13 +28,19 @@ TITLES = {
     "W5": ("skewed tasks, efficiency", "", True),
     "W7": ("program start to first result", "ms", False),
 }
+# Programs of C++: what they are called here, and the workloads that say something about them.
+# (A job of 1 MiB takes gearmand a quarter of a second.)
+PEERS = {
+    "CAF": ("caf-peer", ["W1", "W3", "W4"]),
+    "gearman": ("gearman-peer", ["W1", "W3", "W5"]),
+    "bare ZeroMQ": ("bare-zmq", ["W1", "W3", "W4"]),
+}
 OURS = ("achilles embedded", "achilles tcp")
 
 
 def contestants(programs, slots):
     """By name: the workloads it knows, and the command for one of them."""
     bench = os.path.join(programs, "achilles-bench")
-    bare = os.path.join(programs, "bare-zmq")
     known = {}
     for place in ("embedded", "tcp"):
         known[f"achilles {place}"] = (list(TITLES), lambda w, place=place: [
@@ -42,8 +48,10 @@ def contestants(programs, slots):
     for kind in python_pools():
         does = [w for w in TITLES if (kind, w) != ("dask", "W2")]
         known[kind] = (does, lambda w, kind=kind: python_pool.command(kind, w, slots))
-    if os.path.exists(bare):
-        known["bare ZeroMQ"] = (["W1", "W3", "W4"], lambda w: [bare, w])
+    for name, (program, does) in PEERS.items():
+        path = os.path.join(programs, program)
+        if os.path.exists(path):
+            known[name] = (does, lambda w, path=path: [path, w])
     return {name: (workloads, lambda w, command=command: command(w) + ["--slots", str(slots)])
             for name, (workloads, command) in known.items()}
 
