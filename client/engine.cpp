@@ -40,6 +40,10 @@ constexpr Duration kSubmittedTogether = std::chrono::microseconds(200);
 /// start.
 constexpr Duration kWatchAfterLastJob = std::chrono::milliseconds(100);
 
+/// Results that are taken together: of tiny ones each would cost less than to take it.
+constexpr std::size_t kTakenTogetherMax = 64;
+constexpr std::uint64_t kTakenBytesMax = 16ULL << 10;
+
 /// A callable's type name can be very long; people read its beginning.
 constexpr std::size_t kLabelMax = 512;
 
@@ -177,7 +181,7 @@ JobHandle::Next Engine::wait(JobId job) {
       next = Next::kResult;
     } else if (!consumer.input_ended && session_.wants_input(job)) {
       const std::lock_guard open_lock(consumer.open->mutex);
-      consumer.open->items_max = session_.next_chunk_items(job);
+      consumer.open->want(session_.next_chunk_items(job), session_.chunks_wanted(job));
       consumer.open->item_bytes_max = session_.max_payload_bytes();
       next = Next::kInput;
     } else if (session_.finished(job)) {
@@ -327,14 +331,21 @@ std::optional<TimePoint> Engine::next_deadline() const {
   return std::min(*a, *b);
 }
 
-protocol::ChunkResult Engine::take(JobId job) {
+void Engine::take(JobId job, std::vector<protocol::ChunkResult>& results) {
+  results.clear();
   Lock lock(mutex_);
   auto& consumer = consumers_.at(job);
   if (is_over(job)) throw_why_over(job, consumer);
-  auto result = session_.take_result(now(), job, commands_);
-  consumer.open->result_ready.store(session_.has_result(job), std::memory_order_relaxed);
+  const auto at = now();
+  std::uint64_t bytes = 0;
+  bool more = true;
+  while (more && results.size() < kTakenTogetherMax && bytes < kTakenBytesMax) {
+    results.push_back(session_.take_result(at, job, commands_));
+    bytes += results.back().items.bytes();
+    more = session_.has_result(job);
+  }
+  consumer.open->result_ready.store(more, std::memory_order_relaxed);
   carry_out_commands();
-  return result;
 }
 
 void Engine::submit_open_chunk(JobId job, Consumer& consumer) {
@@ -342,10 +353,11 @@ void Engine::submit_open_chunk(JobId job, Consumer& consumer) {
   {
     const std::lock_guard lock(consumer.open->mutex);
     if (consumer.open->items.empty()) return;
+    consumer.open->learn_pace(std::chrono::steady_clock::now());
     auto [layout, bytes] = consumer.open->items.take();
     items = {std::move(layout), protocol::Bytes::own(std::move(bytes))};
     step(client::ChunkClosed{job, std::move(items)});
-    consumer.open->items_max = session_.next_chunk_items(job);
+    consumer.open->want(session_.next_chunk_items(job), 1);
   }
 }
 

@@ -40,7 +40,9 @@ class Engine {
   protocol::JobId open_job(const JobRequest& request, std::shared_ptr<OpenChunk> open);
   void close_job(protocol::JobId job) noexcept;
   JobHandle::Next wait(protocol::JobId job);
-  protocol::ChunkResult take(protocol::JobId job);
+  /// Replaces `results` by what is there: one, or several small ones. REQUIRES: wait() answered
+  /// kResult.
+  void take(protocol::JobId job, std::vector<protocol::ChunkResult>& results);
   void submit(protocol::JobId job);
   void end_input(protocol::JobId job);
   std::string label_of(protocol::JobId job);

@@ -50,10 +50,25 @@ void OpenChunk::refuse_open_item(std::uint64_t index) {
   throw ItemTooLarge(index, bytes, item_bytes_max);
 }
 
+void OpenChunk::want(std::uint64_t chunk_items, std::uint64_t chunks) {
+  items_max = chunk_items;
+  const std::uint64_t limit = std::min(chunks, kItemsAtOnceMax / chunk_items);
+  chunks_at_once = std::max<std::uint64_t>(std::min(pace_, limit), 1);
+}
+
+void OpenChunk::learn_pace(std::chrono::steady_clock::time_point now) {
+  const std::uint64_t chunks = items.count() / items_max;
+  pace_ = now - opened_at <= chunks * kFast ? 2 * chunks : 1;
+}
+
 struct JobHandle::State {
   std::shared_ptr<Engine> engine;
   protocol::JobId job;
   std::string label;
+  std::vector<protocol::ChunkResult> taken;  ///< From the engine, to be handed out.
+  std::size_t handed_out = 0;
+
+  bool holds_results() const { return handed_out < taken.size(); }
 };
 
 JobHandle::JobHandle(std::shared_ptr<Engine> engine, JobRequest request)
@@ -71,20 +86,23 @@ JobHandle::~JobHandle() {
 }
 
 JobHandle::Next JobHandle::wait() {
+  if (state_->holds_results()) return Next::kResult;
   return state_->engine->wait(state_->job);
 }
 
 ResultPiece JobHandle::take() {
-  auto result = state_->engine->take(state_->job);
+  if (!state_->holds_results()) {
+    state_->engine->take(state_->job, state_->taken);
+    state_->handed_out = 0;
+  }
+  auto& result = state_->taken[state_->handed_out++];
   ResultPiece piece;
   piece.first = result.first;
   for (const auto& item : result.errors) {
     piece.errors.emplace_back(item.index, details_of(item, state_->job, state_->label));
   }
   piece.layout = std::move(result.items.layout);
-  auto payload = std::make_shared<protocol::Bytes>(std::move(result.items.payload));
-  piece.payload = payload->span();
-  piece.owner = std::move(payload);
+  piece.payload = result.items.payload.span();
   return piece;
 }
 

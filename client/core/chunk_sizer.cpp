@@ -13,7 +13,7 @@ constexpr std::uint64_t kProbesPerSlot = 4;
 }  // namespace
 
 std::uint64_t ChunkSizer::next_count(std::uint64_t items_submitted, std::uint32_t slots) const {
-  if (chunksize_ != 0) return std::min(chunksize_, kMaxChunkItems);
+  if (chunksize_ != 0) return fixed_count();
   if (item_ns_ < 0) return 1;
   const auto target_ns = static_cast<double>(kTargetTime.count());
   const double by_time = target_ns / std::max(item_ns_, 1.0);

@@ -7,6 +7,7 @@
 // even share of what is left, so that the last chunks are small. Pure; one owner.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -29,6 +30,8 @@ class ChunkSizer {
 
   /// Items in the next chunk, at least 1.
   std::uint64_t next_count(std::uint64_t items_submitted, std::uint32_t slots) const;
+  /// Items of each chunk, where the user chose that; 0: they were not told.
+  std::uint64_t fixed_count() const { return std::min(chunksize_, kMaxChunkItems); }
   /// Chunks that may be under way: few until the first times are known.
   std::uint64_t max_chunks_under_way(std::uint32_t slots) const;
   void note_result(std::uint64_t items, protocol::Duration busy, std::uint64_t bytes);

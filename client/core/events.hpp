@@ -31,7 +31,8 @@ struct JobOpened {
   std::uint64_t chunksize = 0;              ///< 0: chosen here.
   std::optional<std::uint64_t> item_count;  ///< Where the input knows its size.
 };
-/// The next items of the job's input, encoded.
+/// The next items of the job's input, encoded: one chunk, or several where the user chose their
+/// size.
 struct ChunkClosed {
   protocol::JobId job;
   protocol::Items items;

@@ -49,9 +49,18 @@ void Job::restart() {
   told_wanted_.reset();
 }
 
-void Job::add_chunk(protocol::Items items) {
-  const auto first = std::exchange(next_index_, next_index_ + items.count());
-  unsent_.push_back({first, std::move(items)});
+void Job::add_chunks(protocol::Items items) {
+  const std::uint64_t count = items.count();
+  const std::uint64_t each = sizer_.fixed_count();
+  if (each == 0 || count <= each) {
+    unsent_.push_back({next_index_, std::move(items)});
+  } else {
+    for (std::uint64_t from = 0; from < count; from += each) {
+      unsent_.push_back(
+          {next_index_ + from, protocol::slice(items, from, std::min(each, count - from))});
+    }
+  }
+  next_index_ += count;
 }
 
 void Job::set_window(const protocol::JobWindow& window) {
@@ -110,6 +119,10 @@ bool Job::wants_input() const {
   return !input_ended_ && unsent_.empty() && outstanding_.count() < window_chunks_ &&
          outstanding_.count() < sizer_.max_chunks_under_way(slots_) &&
          (outstanding_.empty() || outstanding_.bytes() < window_bytes_);
+}
+
+std::uint64_t Job::chunks_wanted() const {
+  return sizer_.fixed_count() == 0 ? 1 : window_chunks_ - outstanding_.count();
 }
 
 bool Job::finished() const {

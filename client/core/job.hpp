@@ -26,7 +26,8 @@ class Job {
   protocol::OpenJob opening() const;
   /// The session is over: forget what was sent, keep what is unfinished.
   void restart();
-  void add_chunk(protocol::Items items);
+  /// One chunk, or several where their size is fixed.
+  void add_chunks(protocol::Items items);
   void end_input() { input_ended_ = true; }
   void set_window(const protocol::JobWindow& window);
   /// Fails the job when its next chunk has more bytes than can be sent. True: just now.
@@ -41,6 +42,8 @@ class Job {
   protocol::ChunkResult take_result() { return ready_.take(); }
   bool wants_input() const;
   std::uint64_t next_chunk_items() const { return sizer_.next_count(next_index_, slots_); }
+  /// Chunks that may be added in one piece. REQUIRES: wants_input().
+  std::uint64_t chunks_wanted() const;
   bool finished() const;
   const std::optional<protocol::ErrorRecord>& failure() const { return failure_; }
 

@@ -311,7 +311,7 @@ void Session::step(TimePoint now, Event event, Commands& out) {
     }
   } else if (auto* closed = std::get_if<ChunkClosed>(&event)) {
     if (Job* job = s.find(closed->job)) {
-      job->add_chunk(std::move(closed->items));
+      job->add_chunks(std::move(closed->items));
       s.pump(now, *job, out);
     }
   } else if (const auto* ended = std::get_if<InputEnded>(&event)) {
@@ -414,6 +414,10 @@ bool Session::wants_input(JobId id) const {
 std::uint64_t Session::next_chunk_items(JobId id) const {
   const Job* job = state_->find(id);
   return job != nullptr ? job->next_chunk_items() : 1;
+}
+
+std::uint64_t Session::chunks_wanted(JobId id) const {
+  return state_->find(id)->chunks_wanted();
 }
 
 std::uint64_t Session::max_payload_bytes() const {

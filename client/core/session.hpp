@@ -56,6 +56,8 @@ class Session {
   bool wants_input(protocol::JobId job) const;
   /// How many items it should hold.
   std::uint64_t next_chunk_items(protocol::JobId job) const;
+  /// How many of them may come in one ChunkClosed. REQUIRES: wants_input(job).
+  std::uint64_t chunks_wanted(protocol::JobId job) const;
   /// The largest item, or chunk of several, that can be sent.
   std::uint64_t max_payload_bytes() const;
   /// All input was submitted and every result taken.

@@ -42,7 +42,7 @@ TEST_CASE("a client tries one broker after another, for three seconds each") {
 TEST_CASE("a client whose broker falls silent submits again to the next one") {
   Harness client(with_brokers(2));
   client.in_session();
-  client.open();
+  client.open(1, true, 2);
   client.broker(p::JobWindow{job_id(1), 4, 1 << 20, 2});
   client.commands.clear();
   client.feed(ChunkClosed{job_id(1), items_of(2)});

@@ -93,6 +93,40 @@ TEST_CASE("the window bounds the chunks that are under way") {
   client.woken();
 }
 
+TEST_CASE("chunks of a chosen size may come several in one piece, as many as the window takes") {
+  Harness client;
+  client.in_session();
+  client.open(1, true, 3);
+  client.window(4);
+  client.woken();
+  CHECK(client.session.chunks_wanted(job_id(1)) == 4);
+  client.chunk(7);
+  const auto submit = client.sent<p::Submit>();
+  REQUIRE(submit.chunks.size() == 3);
+  const auto input = items_of(7);
+  const std::uint64_t counts[] = {3, 3, 1};
+  for (std::uint64_t i = 0, first = 0; i < 3; first += counts[i++]) {
+    CHECK(submit.chunks[i].first == first);
+    CHECK(submit.chunks[i].items == p::slice(input, first, counts[i]));
+  }
+  CHECK(client.session.chunks_wanted(job_id(1)) == 1);
+  client.chunk(1);
+  client.chunk_sent(7);
+}
+
+TEST_CASE("chunks whose size follows what items take come one by one") {
+  Harness client;
+  client.in_session();
+  client.open(1, true, 0);
+  client.window(4);
+  client.woken();
+  CHECK(client.session.chunks_wanted(job_id(1)) == 1);
+  client.chunk(7);
+  const auto submit = client.sent<p::Submit>();
+  REQUIRE(submit.chunks.size() == 1);
+  CHECK(submit.chunks[0].items == items_of(7));
+}
+
 TEST_CASE("the window bounds the bytes under way, but never stops the job") {
   Harness client;
   client.in_session();

@@ -144,7 +144,10 @@ bool ClientActor::advance(Thread& thread) {
     loop.input_ended = true;
     step(client::InputEnded{loop.job});
   } else if (!loop.input_ended && session_->wants_input(loop.job)) {
-    submit(loop, session_->next_chunk_items(loop.job));
+    // Fast inputs come several chunks at a time, where the session takes them.
+    const std::uint64_t chunks_max = std::min<std::uint64_t>(session_->chunks_wanted(loop.job), 4);
+    const std::uint64_t chunks = 1 + world_.random.below(chunks_max);
+    submit(loop, chunks * session_->next_chunk_items(loop.job));
   } else if (session_->finished(loop.job)) {
     world_.demand(loop.taken == plan.items, "a job is finished without all its results");
     if (world_.was_calm()) {
@@ -196,7 +199,7 @@ void ClientActor::open(Thread& thread, const JobPlan& plan) {
 
 void ClientActor::submit(Loop& loop, std::uint64_t count) {
   const JobPlan& plan = loop.record->plan;
-  world_.demand(count > 0, "a chunk of no items is wanted");
+  world_.demand(count > 0, "a chunk of no items is wanted, or none at all");
   count = std::min(count, plan.items - loop.submitted);
   step(client::ChunkClosed{loop.job, plan.inputs(loop.submitted, count)});
   loop.submitted += count;

@@ -78,7 +78,9 @@ class InputPump {
       auto& open = job.open_chunk();
       const std::lock_guard lock(open.mutex);
       const auto room = std::max<std::uint64_t>(OpenChunk::kBytesMax / sizeof(A), 1);
-      const auto count = std::min({open.items_max, room, std::uint64_t{size - position_}});
+      const auto wanted = open.items_max * open.chunks_at_once;
+      const auto count = std::min({wanted, room, std::uint64_t{size - position_}});
+      open.opened_at = std::chrono::steady_clock::now();
       const std::span block(std::ranges::data(view_) + position_, count);
       open.items.append_block(std::as_bytes(block), sizeof(A), count);
       position_ += count;
@@ -99,12 +101,14 @@ class InputPump {
       if (*at_ == std::ranges::end(view_)) return end(job);
       bool full = false;
       bool crowded = false;
+      bool begun = false;
       {
         const std::lock_guard lock(open.mutex);
         append(open, **at_);
         crowded = !open.fits(index_++);
         if (!crowded) open.items.end_item();
         full = open.full();
+        begun = open.items.count() < open.items_max;
       }
       if (crowded) {
         job.submit();  // Those before it; together they would be too large.
@@ -112,7 +116,7 @@ class InputPump {
         open.items.end_item();
       }
       if (full) return job.submit();
-      if (open.result_ready.load(std::memory_order_relaxed)) return;
+      if (begun && open.result_ready.load(std::memory_order_relaxed)) return;
     }
   }
 

@@ -36,26 +36,32 @@ struct JobRequest {
   std::optional<std::uint64_t> item_count;
 };
 
-/// A run of results.
+/// A run of results; its payload is good until the next one is taken.
 struct ResultPiece {
   std::uint64_t first = 0;
   protocol::ItemLayout layout;
   std::span<const std::byte> payload;
-  std::shared_ptr<const void> owner;
   std::vector<std::pair<std::uint64_t, RemoteError::Details>> errors;  ///< By index.
 };
 
-/// The chunk that is being filled.
+/// The chunk that is being filled; several, where the user chose a small chunksize and the input
+/// comes fast: handing over a chunk takes longer than many an item.
 struct OpenChunk {
   std::mutex mutex;
   protocol::ItemBuilder items;
-  std::uint64_t items_max = 1;
+  std::uint64_t items_max = 1;       ///< Of a chunk.
+  std::uint64_t chunks_at_once = 1;  ///< So many are handed over together.
   std::uint64_t item_bytes_max = 0;  ///< Set before input is asked for.
   std::chrono::steady_clock::time_point opened_at;
   /// A result is ready: time to stop pulling input. A hint; written by whoever drives the Pool.
   std::atomic<bool> result_ready = false;
 
   static constexpr std::uint64_t kBytesMax = 256U << 10;
+  static constexpr std::uint64_t kItemsAtOnceMax = 64;
+  static constexpr std::uint64_t kBytesAtOnceMax = 16U << 10;
+  /// An input that needs no longer for a chunk comes fast. Nobody waits longer than for as many
+  /// chunks as were handed over last.
+  static constexpr std::chrono::microseconds kFast{10};
   /// Checks the item that is not ended yet: throws ItemTooLarge, and forgets it. False: it goes
   /// into a chunk of its own. REQUIRES: mutex held.
   bool fits(std::uint64_t index) {
@@ -64,11 +70,24 @@ struct OpenChunk {
     }
     return items.empty() || items.bytes() <= item_bytes_max;
   }
-  /// REQUIRES: mutex held.
-  bool full() const { return items.count() >= items_max || items.bytes() >= kBytesMax; }
+  /// Time to hand it over. REQUIRES: mutex held.
+  bool full() const {
+    if (items.bytes() >= kBytesMax) return true;
+    if (items.count() < items_max) return false;
+    if (chunks_at_once == 1 || items.count() >= items_max * chunks_at_once) return true;
+    const bool enough =
+        items.bytes() >= kBytesAtOnceMax || result_ready.load(std::memory_order_relaxed);
+    return enough && items.count() % items_max == 0;
+  }
+  /// So many chunks of so many items are wanted next. REQUIRES: mutex held.
+  void want(std::uint64_t chunk_items, std::uint64_t chunks);
+  /// It is handed over: learns how fast the input comes. REQUIRES: mutex held, not empty.
+  void learn_pace(std::chrono::steady_clock::time_point now);
 
  private:
   [[noreturn]] void refuse_open_item(std::uint64_t index);
+
+  std::uint64_t pace_ = 1;  ///< Chunks that are likely to come fast.
 };
 
 class JobHandle {
