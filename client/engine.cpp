@@ -214,25 +214,32 @@ void Engine::drive(Lock& lock, Consumer& consumer) {
     return;
   }
   consumer.polling = true;
-  poll_descriptors(lock, next_deadline());
+  const auto began = now();
+  poll_descriptors(lock, next_deadline(), waits_.likely() ? Patience::kSpin : Patience::kSleep);
   consumer.polling = false;
   last_driven_ = now();
+  waits_.note(last_driven_ - began);
   turn();
 }
 
-void Engine::poll_descriptors(Lock& lock, std::optional<TimePoint> deadline) {
+void Engine::poll_descriptors(Lock& lock, std::optional<TimePoint> deadline, Patience patience) {
   if (closed_) return;
   pollfd watched[] = {{cluster_->ready_fd(), POLLIN, 0}, {wake_fd_, POLLIN, 0}};
   ++pollers_;
   polling_until_ = deadline;
   lock.unlock();
+  bool ready = false;
+  if (patience == Patience::kSpin) {
+    const auto until = now() + client::ShortWaits::kSpinMax;
+    while (!ready && now() < until) ready = ::poll(watched, 2, 0) != 0;
+  }
   timespec timeout{};
   if (deadline) {
     const auto left = std::max<std::int64_t>((*deadline - now()).count(), 0);
     timeout = {left / 1'000'000'000, left % 1'000'000'000};
   }
   // An interrupted wait is a wait that ended early: the caller looks again at what there is.
-  ::ppoll(watched, 2, deadline ? &timeout : nullptr, nullptr);
+  if (!ready) ::ppoll(watched, 2, deadline ? &timeout : nullptr, nullptr);
   std::uint64_t count = 0;
   const bool woken =
       (watched[1].revents & POLLIN) != 0 && ::read(wake_fd_, &count, sizeof count) > 0;
@@ -431,7 +438,7 @@ void Engine::run_in_background() {
     if (!background_rests_) {
       deadline = std::min(deadline.value_or(at + kUndrivenMax), at + kUndrivenMax);
     }
-    poll_descriptors(lock, deadline);
+    poll_descriptors(lock, deadline, Patience::kSleep);
     background_rests_ = false;
     turn();
     if (leader_ == this) leader_ = nullptr;

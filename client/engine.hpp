@@ -24,6 +24,7 @@
 #include "achilles/options.hpp"
 #include "client/cluster.hpp"
 #include "client/core/session.hpp"
+#include "client/short_waits.hpp"
 
 namespace achilles::detail {
 
@@ -66,7 +67,8 @@ class Engine {
   void step(client::Event event);
   void carry_out_commands();
   void drive(Lock& lock, Consumer& consumer);
-  void poll_descriptors(Lock& lock, std::optional<protocol::TimePoint> deadline);
+  enum class Patience { kSleep, kSpin };
+  void poll_descriptors(Lock& lock, std::optional<protocol::TimePoint> deadline, Patience patience);
   void leave_lead(const Consumer& consumer);
   void hand_over_lead();
   void submit_open_chunk(protocol::JobId job, Consumer& consumer);
@@ -99,6 +101,7 @@ class Engine {
   protocol::TimePoint last_driven_;  // By a user's thread.
   protocol::TimePoint last_turn_;
   protocol::TimePoint last_job_closed_;
+  client::ShortWaits waits_;  // Of users' threads that led.
   int pollers_ = 0;
   std::optional<protocol::TimePoint> polling_until_;  // Of the last to start polling.
   std::condition_variable no_pollers_;
