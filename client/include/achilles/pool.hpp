@@ -245,7 +245,7 @@ auto Pool::map(F function, Range&& inputs, CallOptions options) const {
   } else {
     std::vector<R> values;
     if constexpr (std::ranges::sized_range<Range>) values.reserve(std::ranges::size(inputs));
-    while (results->advance()) values.push_back(std::move(results->current().value));
+    results->collect(values);
     return values;
   }
 }

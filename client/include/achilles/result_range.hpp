@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <iterator>
@@ -22,6 +23,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "achilles/detail/job_handle.hpp"
 #include "achilles/detail/registration.hpp"
@@ -189,7 +191,25 @@ class ResultStream {
   }
   std::uint64_t index() const { return index_; }
 
+  /// Appends all results that are left. Throws what current() and advance() throw.
+  void collect(std::vector<R>& values) {
+    while (advance()) {
+      values.push_back(std::move(current().value));
+      if constexpr (FlatScalar<R>) collect_block(values);
+    }
+  }
+
  private:
+  /// What is left of the piece, when it is numbers that lie one after another.
+  void collect_block(std::vector<R>& values) {
+    const bool all_well = next_error_ == piece_.errors.size();
+    if (!all_well || !piece_.layout.uniform() || piece_.layout.stride != sizeof(R)) return;
+    const auto bytes = cursor_->take_rest();
+    const std::size_t before = values.size();
+    values.resize(before + bytes.size() / sizeof(R));
+    if (!bytes.empty()) std::memcpy(values.data() + before, bytes.data(), bytes.size());
+  }
+
   bool next_in_piece() {
     if (!cursor_ || cursor_->done()) return false;
     bytes_ = cursor_->next();

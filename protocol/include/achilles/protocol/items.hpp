@@ -109,6 +109,11 @@ class ItemCursor {
   ItemCursor(const ItemLayout& layout, std::span<const std::byte> payload)
       : layout_(&layout), rest_(payload) {}
   bool done() const { return position_ == layout_->count; }
+  /// All items that are left, one after another.
+  std::span<const std::byte> take_rest() {
+    position_ = layout_->count;
+    return std::exchange(rest_, {});
+  }
   std::span<const std::byte> next() {
     const auto size = static_cast<std::size_t>(layout_->size_of(position_++));
     const auto item = rest_.first(size);
