@@ -50,7 +50,7 @@ TEST_CASE("single items go out until the first times are known, and few of them"
 TEST_CASE("a chunk holds a few milliseconds of work, at least one item") {
   ChunkSizer sizer(0, {});
   sizer.note_result(1, 20us, 0);
-  CHECK(sizer.next_count(0, 4) == 100);
+  CHECK(sizer.next_count(0, 4) == 400);
   CHECK(sizer.max_chunks_under_way(4) == UINT64_MAX);
   ChunkSizer slow(0, {});
   slow.note_result(1, 10s, 0);
@@ -69,7 +69,7 @@ TEST_CASE("results that are large make chunks of few items, however short these 
   sizer.note_result(2, 2us, 20'000'000);
   CHECK(sizer.next_count(3, 2) == 1);
   for (int i = 0; i < 40; ++i) sizer.note_result(1, 1us, 8);
-  CHECK(sizer.next_count(43, 2) == 2000);
+  CHECK(sizer.next_count(43, 2) == 8000);
   // Whoever asks for a size gets it.
   ChunkSizer asked(64, std::nullopt);
   asked.note_result(64, 1us, 1 << 30);
