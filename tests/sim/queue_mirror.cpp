@@ -142,9 +142,10 @@ void QueueMirror::requeue(AttemptId id, PeerId peer) {
   if (at == attempts_.end() || at->second.worker != peer) return;
   const Attempt attempt = attempts_.take(id);
   if (attempt.is_second) return;
-  const auto second = attempt.second ? attempts_.find(*attempt.second) : attempts_.end();
-  if (second != attempts_.end()) {
-    second->second.is_second = false;  // It takes the first one's place.
+  if (attempt.second) {
+    // It takes the first one's place. Where its session was replaced, it may do so still.
+    const auto second = attempts_.find(*attempt.second);
+    if (second != attempts_.end()) second->second.is_second = false;
   } else if (!unsure_) {
     queues_.at(attempt.job).chunks.insert(attempt.first);
   }

@@ -92,3 +92,14 @@ TEST_CASE("the chunk of a lost worker that has a second attempt is not queued") 
   begun.assign(kOther, 6);
   CHECK(begun.mirror.fault().has_value());
 }
+
+TEST_CASE("a second attempt whose worker comes back may take a lost first one's place") {
+  Begun begun;
+  begun.assign(kOther, 0, 0);
+  begun.welcome({4});
+  begun.mirror.told(ForgetPeer{kOther});
+  CHECK_FALSE(begun.mirror.fault().has_value());
+  begun.mirror.told(ForgetPeer{kWorker});
+  begun.assign({4}, 5);
+  CHECK_FALSE(begun.mirror.fault().has_value());
+}
