@@ -21,6 +21,8 @@ void Scheduler::State::check_invariants() const {
     require(peer->suspect == worker.suspect, "a worker and its peer differ in being suspect");
     require(peer->session == worker.session, "a worker is in another session than its peer");
     attempts_of_workers += worker.attempts.size();
+    require(!worker.last_job || worker.jobs.contains(*worker.last_job),
+            "a worker's last job is one that it was not told of");
     for (const auto job : worker.jobs) {
       const Job* known = jobs.find(job);
       require(known != nullptr && known->workers.contains(id), "a worker knows a closed job");

@@ -204,6 +204,7 @@ void Scheduler::State::close_job(Job& job) {
   for (const auto worker_id : job.workers) {
     Worker& worker = *workers.find(worker_id);
     worker.jobs.erase(id);
+    if (worker.last_job == id) worker.last_job.reset();
     if (!mutant(Mutant::kClosedJobNotTold)) send(worker.peer, protocol::CloseJob{id});
   }
   if (Client* client = clients.find(id.client)) client->jobs.erase(id);

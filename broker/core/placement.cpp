@@ -118,7 +118,7 @@ void Scheduler::State::place_chunks() {
       ready.remove(job.id());
       continue;
     }
-    assign(job, *worker, next.wanted);
+    assign(job, *worker, next);
     ready.rotate();
   }
   for (const JobId id : set_aside) ready.add(id);
@@ -136,12 +136,14 @@ void Scheduler::State::place_urgent_chunks() {
       continue;
     }
     if (!next.wanted && job.submitted_attempts() > 0) continue;
-    if (Worker* worker = workers.best_holding(job.open.program)) assign(job, *worker, true);
+    if (Worker* worker = workers.best_holding(job.open.program)) {
+      assign(job, *worker, {next.chunk, true});
+    }
   }
 }
 
-void Scheduler::State::assign(Job& job, Worker& worker, bool grant_it) {
-  protocol::Chunk chunk = job.take_queued(job.next_queued().chunk->first);
+void Scheduler::State::assign(Job& job, Worker& worker, const Job::Next& next) {
+  protocol::Chunk chunk = job.take_queued(next.chunk->first);
   const std::uint64_t count = chunk.items.count();
   const std::uint64_t allowance = job.allowance_bytes(count);
   const protocol::ItemIndex first = chunk.first;
@@ -158,14 +160,15 @@ void Scheduler::State::assign(Job& job, Worker& worker, bool grant_it) {
                                  .estimated_ns = job.estimate_ns(count)});
   job.assigned.emplace(first, id);
   const bool held_back = worker.held_bytes > 0 && job.granted_attempts == 0;
-  if (grant_it || (held_back && job.delivered_bytes < job.credit_total)) grant(job, id);
+  if (next.wanted || (held_back && job.delivered_bytes < job.credit_total)) grant(job, id);
 }
 
 AttemptId Scheduler::State::hand_out(Job& job, Worker& worker, Attempt attempt) {
-  if (worker.jobs.insert(job.id()).second) {
+  if (worker.last_job != job.id() && worker.jobs.insert(job.id()).second) {
     job.workers.insert(worker.id);
     send(worker.peer, job.open);
   }
+  worker.last_job = job.id();
   const std::uint64_t allowance = attempt.reserved_bytes;
   protocol::Chunk chunk = attempt.chunk;
   const AttemptId id = attempts.add(std::move(attempt));

@@ -48,6 +48,7 @@ void Scheduler::State::await(Worker& worker) {
   worker.recalled.clear();
   worker.refused.clear();
   for (const JobId id : std::exchange(worker.jobs, {})) jobs.find(id)->workers.erase(worker.id);
+  worker.last_job.reset();
   programs.forget(worker.id);
   touch(worker);
 }

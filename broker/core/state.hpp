@@ -215,7 +215,7 @@ struct Scheduler::State {
   bool may_run(const Job& job, const Job::Next& next) const;
   /// The worker with room for the job's next chunk; an item that died goes elsewhere if it can.
   Worker* worker_for(const Job& job, const Job::Next& next);
-  void assign(Job& job, Worker& worker, bool grant_it);
+  void assign(Job& job, Worker& worker, const Job::Next& next);
   /// Gives the worker an attempt with its chunk.
   protocol::AttemptId hand_out(Job& job, Worker& worker, Attempt attempt);
   void flush_workers();

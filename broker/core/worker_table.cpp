@@ -1,6 +1,7 @@
 #include "broker/core/worker_table.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/core/peer_table.hpp"
 #include "protocol/mutant.hpp"
@@ -121,10 +122,19 @@ void WorkerTable::relist(Worker& worker) {
   const bool has_room = worker.has_room();
   const Load load = worker.load_now();
   if (has_room == worker.listed && load == worker.load) return;
-  if (worker.listed) candidates_.erase({worker.load, worker.id});
-  worker.listed = has_room;
+  const std::pair former(worker.load, worker.id);
+  const bool was_listed = std::exchange(worker.listed, has_room);
   worker.load = load;
-  if (has_room) candidates_.emplace(std::pair(load, worker.id), &worker);
+  if (was_listed && has_room) {
+    // The same node at another place: this is done twice a chunk.
+    auto node = candidates_.extract(former);
+    node.key().first = load;
+    candidates_.insert(std::move(node));
+  } else if (was_listed) {
+    candidates_.erase(former);
+  } else if (has_room) {
+    candidates_.emplace(std::pair(load, worker.id), &worker);
+  }
 }
 
 Worker* WorkerTable::best_for(const ProgramId& program, const std::vector<WorkerId>& but_not) {

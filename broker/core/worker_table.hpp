@@ -64,7 +64,8 @@ struct Worker {
   bool suspect = false;
 
   protocol::AscendingSet<protocol::AttemptId> attempts;
-  std::set<protocol::JobId> jobs;  ///< Those it was told of.
+  std::set<protocol::JobId> jobs;           ///< Those it was told of.
+  std::optional<protocol::JobId> last_job;  ///< One of these: most chunks are of the same job.
   std::map<protocol::ProgramId, std::string> refused;
   std::uint64_t running = 0;
   std::uint64_t window_bytes_filled = 0;  ///< Their bytes, each within kWindowBytesPerChunkMax.
