@@ -274,6 +274,10 @@ void Scheduler::State::resume(Job& job, const protocol::OpenJob& open) {
   job.open.resubmits = 0;  // What workers are told has no past.
   job.opened = true;
   job.resubmits_left = open.resubmits;
+  // Counted before the limit was known: here, too, the death that decides is still to come.
+  for (auto& [item, deaths] : job.deaths) {
+    deaths.count = std::min(deaths.count, job.crash_limit() - 1);
+  }
   if (!was_known) {
     programs.open_job(open.program, job.id());
     forget_refused(job);

@@ -354,6 +354,35 @@ TEST_CASE("a death while the client is away counts, but the one that decides is 
   CHECK(results.chunks.at(0).errors.at(0).error.attempts == 3);
 }
 
+TEST_CASE("deaths before a restarted broker knows the job's crash limit are never above it") {
+  Restarted r;
+  r.worker_back(2, {r.held(50, 0)});
+  p::ErrorRecord death;
+  death.detail = "signal 11 (Segmentation fault)";
+  r.broker.send(2, p::Crashed{{50}, 0, death});
+  r.broker.settle();
+  r.broker.hello(1, p::Role::kClient, 1, 2);
+  r.broker.send(1, p::KeepJobs{{job_of(1, 1)}});
+  p::OpenJob open;
+  open.job = job_of(1, 1);
+  open.resubmits = 1;
+  open.crash_limit = 1;
+  r.broker.send(1, open);
+  r.broker.send(1, p::ResultCredit{open.job, 1 << 20, std::nullopt});
+  r.submit(0);
+  r.broker.settle();
+  r.broker.pass_alive(3 * kInterval, {1, 2});
+  const auto again = r.broker.assigned(2);
+  REQUIRE(again.size() == 1);
+  r.broker.send(2, p::Crashed{again[0].attempt, 0, death});
+  r.broker.settle();
+  r.broker.expect<p::JobWindow>(1);
+  const auto results = r.broker.expect<p::Results>(1);
+  REQUIRE(results.chunks[0].errors.size() == 1);
+  CHECK(results.chunks[0].errors[0].error.attempts == 1);
+  CHECK(results.chunks[0].errors[0].error.deaths.size() == 2);
+}
+
 TEST_CASE("nobody accepts another client's results") {
   Restarted r;
   r.client_back(0);

@@ -72,7 +72,9 @@ void ClientActor::check_crashed(const Loop& loop, p::ItemIndex item, const p::Er
                   "more task processes died on an item than had to");
   }
   // A task process that is killed from outside dies on whatever it happens to run.
-  if (plan.fate(item) != Fate::kAlwaysCrashes) ++world_.count().condemned_items;
+  const Fate fate = plan.fate(item);
+  const bool guilty = fate == Fate::kAlwaysCrashes || (fate == Fate::kCrashesOnce && limit == 1);
+  if (!guilty) ++world_.count().condemned_items;
 }
 
 std::uint64_t ClientActor::note_costs(const p::Results& results) {

@@ -50,7 +50,7 @@ class Drawing {
     job.ordered = random_.chance(60);
     job.eager = random_.chance(30);
     job.known_size = random_.chance(60);
-    job.crash_limit = static_cast<std::uint32_t>(random_.chance(50) ? 0 : random_.between(2, 4));
+    job.crash_limit = static_cast<std::uint32_t>(random_.chance(50) ? 0 : random_.between(1, 4));
     job.second_attempts = job.salt % 4 != 0;
     job.result_bytes = random_.between(8, 200);
     if (random_.chance(20)) {

@@ -156,7 +156,7 @@ JobPlan drawn_job(Random& random) {
   job.eager = random.chance(30);
   job.known_size = random.chance(60);
   job.chunksize = random.chance(40) ? 0 : random.between(1, 9);
-  job.crash_limit = static_cast<std::uint32_t>(random.chance(50) ? 0 : random.between(2, 4));
+  job.crash_limit = static_cast<std::uint32_t>(random.chance(50) ? 0 : random.between(1, 4));
   job.second_attempts = job.salt % 4 != 0;
   job.input_bytes = random.chance(20) ? random.between(1000, 6000) : 8;
   job.result_bytes = random.between(8, 400);
