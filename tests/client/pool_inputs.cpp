@@ -224,6 +224,28 @@ TEST_CASE("an item that waits for company is sent while the input blocks") {
   CHECK(all_worked);
 }
 
+TEST_CASE("small chunks that came fast are sent while the input blocks") {
+  const Folder folder;
+  const Signal worked(folder.file("worked"));
+  const auto work = [](const std::string& path, int x) {
+    Signal::raise(path);
+    return x;
+  };
+  // Many at once, of which the last would make no full batch; no more before all were worked on.
+  constexpr int kFast = 100;
+  bool all_worked = true;
+  auto fast = achilles::generate([&, at = 0]() mutable -> std::optional<int> {
+    if (at == kFast) {
+      for (int i = 0; i < kFast; ++i) all_worked = all_worked && Signal::wait(worked.path());
+    }
+    return at <= kFast ? std::optional(at++) : std::nullopt;
+  });
+  const auto values =
+      pool().map(achilles::bind(work, worked.path()), std::move(fast), {.chunksize = 1});
+  CHECK(values.size() == kFast + 1);
+  CHECK(all_worked);
+}
+
 TEST_CASE("chunksize says how many items travel together") {
   // A task process works on a chunk whole: its items are told apart by attempt.
   const auto attempt = [](int) { return achilles::this_task::attempt(); };
