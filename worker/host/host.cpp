@@ -156,24 +156,25 @@ class Host {
       return true;
     }
     if (auto* assign = std::get_if<protocol::Assign>(&message)) {
-      for (auto& assignment : assign->chunks) run(assignment);
+      // One chunk begins when the one before it has ended: the clock is read once for both.
+      auto at = Clock::now();
+      for (auto& assignment : assign->chunks) at = run(assignment, at);
       return true;
     }
     std::fprintf(stderr, "achilles: the task process got a message it does not know and ends\n");
     return false;
   }
 
-  void run(const protocol::Assignment& assignment) {
-    if (!worker::begin_chunk(page_)) return;
+  /// Answers when it ended, `started` if it was not begun.
+  Clock::time_point run(const protocol::Assignment& assignment, Clock::time_point started) {
+    if (!worker::begin_chunk(page_)) return started;
     const auto job = jobs_.find(assignment.job);
     if (job == jobs_.end()) {
       // Closed meanwhile: nobody waits for results, but the worker waits for an answer.
       const std::lock_guard lock(mutex_);
-      add_pending({assignment.job, assignment.attempt, assignment.chunk.first, 0, {}, {}},
-                  Clock::now());
-      return;
+      add_pending({assignment.job, assignment.attempt, assignment.chunk.first, 0, {}, {}}, started);
+      return started;
     }
-    const auto started = Clock::now();
     page_.running_item.store(assignment.chunk.first, std::memory_order_relaxed);
     page_.begun_attempt.store(assignment.attempt.value, std::memory_order_relaxed);
     page_.running_attempt.store(assignment.attempt.value, std::memory_order_release);
@@ -184,6 +185,7 @@ class Host {
     const std::lock_guard lock(mutex_);
     add_pending(std::move(result), ended);
     if (pending_bytes_ >= kFlushBytes || ended - pending_since_ >= kFlushAfter) flush_locked();
+    return ended;
   }
 
   void add_pending(protocol::ChunkResult result, Clock::time_point at) {

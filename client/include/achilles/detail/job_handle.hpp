@@ -59,8 +59,8 @@ struct OpenChunk {
   static constexpr std::uint64_t kBytesMax = 256U << 10;
   static constexpr std::uint64_t kItemsAtOnceMax = 64;
   static constexpr std::uint64_t kBytesAtOnceMax = 16U << 10;
-  /// An input that needs no longer for a chunk comes fast. Nobody waits longer than for as many
-  /// chunks as were handed over last.
+  /// An input that needs no longer for a chunk comes fast. Where it becomes slow all the same, the
+  /// Pool's background thread hands over what is there.
   static constexpr std::chrono::microseconds kFast{10};
   /// Checks the item that is not ended yet: throws ItemTooLarge, and forgets it. False: it goes
   /// into a chunk of its own. REQUIRES: mutex held.
