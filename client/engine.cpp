@@ -40,7 +40,7 @@ constexpr Duration kSubmittedTogether = std::chrono::microseconds(200);
 /// start.
 constexpr Duration kWatchAfterLastJob = std::chrono::milliseconds(100);
 
-/// Results that are taken together: of tiny ones each would cost less than to take it.
+/// Results that are taken together: to take a tiny one alone costs more than all else about it.
 constexpr std::size_t kTakenTogetherMax = 64;
 constexpr std::uint64_t kTakenBytesMax = 16ULL << 10;
 
