@@ -33,9 +33,9 @@ static_assert(sizeof(TaskPage) <= kPageBytes);
 constexpr std::size_t kStderrTailBytes = 4096;
 /// How long the destructor waits for a killed process that the kernel cannot end yet.
 constexpr int kReapPatienceMs = 2000;
-/// Where descriptors wait before they are moved to their numbers: above those numbers, and no higher
-/// than need be. The first descriptor from 64 on makes the kernel enlarge the table, for which a
-/// process with several threads waits some ten milliseconds.
+/// Where descriptors wait before they are moved to their numbers: above those numbers, and no
+/// higher than need be. The first descriptor from 64 on makes the kernel enlarge the table, for
+/// which a process with several threads waits some ten milliseconds.
 constexpr int kParkedFdsFrom = kTaskPageFd + 1;
 
 #ifndef MFD_NOEXEC_SEAL
