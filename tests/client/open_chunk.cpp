@@ -1,8 +1,8 @@
 // When the chunk that is being filled is handed over, and how many of them together.
 #include <achilles/detail/job_handle.hpp>
-#include <array>
 #include <chrono>
 #include <cstddef>
+#include <vector>
 
 #include "tests/support/catch.hpp"
 
