@@ -5,11 +5,12 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <string>
+
+#include "tests/support/process.hpp"
 
 namespace achilles::bench {
 namespace fs = std::filesystem;
@@ -23,8 +24,7 @@ struct Stat {
 
 /// Nothing: it has ended.
 std::optional<Stat> stat_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = tests::read_file("/proc/" + std::to_string(pid) + "/stat");
   // The name, in parentheses, may hold anything; what follows it are numbers.
   const auto end_of_name = text.rfind(')');
   if (end_of_name == std::string::npos) return std::nullopt;
@@ -42,21 +42,9 @@ std::optional<Stat> stat_of(pid_t pid) {
   return stat;
 }
 
-std::uint64_t memory_of(pid_t pid, const std::string& field) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(field + ":")) continue;
-    std::istringstream rest(line.substr(field.size() + 1));
-    std::uint64_t kib = 0;
-    rest >> kib;
-    return kib * 1024;
-  }
-  return 0;
-}
-
 std::uint64_t memory_of_family(pid_t root, const std::string& field) {
   std::uint64_t sum = 0;
-  for (const pid_t pid : family_of(root)) sum += memory_of(pid, field);
+  for (const pid_t pid : family_of(root)) sum += tests::memory_of(pid, field);
   return sum;
 }
 

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <thread>
 
 namespace achilles::worker {
@@ -37,10 +37,12 @@ std::optional<std::uint32_t> rounded_up(std::optional<std::int64_t> quota,
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(cores, 1, cores_max));
 }
 
-/// Empty when it is not there.
+/// Empty when it is not there; as far as it can be read.
 std::string contents(const std::string& path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();  // A bare iterator over the buffer would throw what read() answers.
+  return text.str();
 }
 
 std::optional<std::uint32_t> fewer(std::optional<std::uint32_t> a, std::optional<std::uint32_t> b) {

@@ -150,6 +150,12 @@ TEST_CASE("a ledger knows which items must fail, and how") {
   CHECK_THROWS_AS(living.note_error(deadly, crash), Violation);
 }
 
+TEST_CASE("a file that can be opened and not read is empty") {
+  // Like those in /proc of a process that ends in between: address 0 belongs to nobody.
+  CHECK(read_file("/proc/self/mem").empty());
+  CHECK(memory_of(::getpid(), "VmRSS") > 0);
+}
+
 TEST_CASE("only a daemon that takes SIGTERM by itself is asked to leave") {
   CHECK_FALSE(takes_sigterm(::getpid()));
   achilles::protocol::SignalWatcher as_daemons_do;

@@ -42,6 +42,8 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// As far as it can be read: empty when there is no such file, or when it is a file in /proc of a
+/// process that ended while it was read.
 std::string read_file(const std::filesystem::path& path);
 /// Creates the file, empty.
 void touch(const std::filesystem::path& path);
