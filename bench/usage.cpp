@@ -77,7 +77,7 @@ double cpu_seconds(pid_t root) {
 }
 
 std::uint64_t resident_bytes(pid_t root) {
-  return memory_of_family(root, "VmRSS");
+  return memory_of_family(root, "Pss");
 }
 
 std::uint64_t peak_bytes(pid_t root) {

@@ -14,9 +14,10 @@ namespace achilles::bench {
 std::vector<pid_t> family_of(pid_t root);
 /// Processor seconds of the family, with those of its dead that were waited for.
 double cpu_seconds(pid_t root);
-/// Resident memory of the family, in bytes. Pages that several share count in each.
+/// Resident memory of the family, in bytes. Pages that several share count once.
 std::uint64_t resident_bytes(pid_t root);
-/// The sum of the largest resident sizes that each of the family had since forget_peaks().
+/// The sum of the largest resident sizes that each of the family had since forget_peaks(). Pages
+/// that several share count in each.
 std::uint64_t peak_bytes(pid_t root);
 void forget_peaks(pid_t root);
 

@@ -154,6 +154,7 @@ TEST_CASE("a file that can be opened and not read is empty") {
   // Like those in /proc of a process that ends in between: address 0 belongs to nobody.
   CHECK(read_file("/proc/self/mem").empty());
   CHECK(memory_of(::getpid(), "VmRSS") > 0);
+  CHECK(memory_of(::getpid(), "Pss") > 0);
 }
 
 TEST_CASE("only a daemon that takes SIGTERM by itself is asked to leave") {

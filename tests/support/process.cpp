@@ -239,7 +239,8 @@ std::vector<pid_t> processes_with(const std::string& environment_entry) {
 }
 
 std::uint64_t memory_of(pid_t pid, const std::string& field) {
-  std::istringstream lines(read_file("/proc/" + std::to_string(pid) + "/status"));
+  const std::string file = field == "Pss" ? "/smaps_rollup" : "/status";
+  std::istringstream lines(read_file("/proc/" + std::to_string(pid) + file));
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with(field + ":")) continue;
     std::uint64_t kibibytes = 0;

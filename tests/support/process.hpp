@@ -100,7 +100,7 @@ std::vector<pid_t> processes_in(const std::filesystem::path& folder);
 std::vector<pid_t> children_of(pid_t parent);
 /// Processes that live and were started with this entry, "NAME=value", in their environment.
 std::vector<pid_t> processes_with(const std::string& environment_entry);
-/// A field of /proc/PID/status, such as "VmHWM", in bytes; 0 when there is none.
+/// A field of /proc/PID/status, such as "VmHWM", or "Pss", in bytes; 0 when there is none.
 std::uint64_t memory_of(pid_t pid, const std::string& field);
 
 }  // namespace achilles::tests

@@ -206,8 +206,15 @@ class ResultStream {
     if (!all_well || !piece_.layout.uniform() || piece_.layout.stride != sizeof(R)) return;
     const auto bytes = cursor_->take_rest();
     const std::size_t before = values.size();
-    values.resize(before + bytes.size() / sizeof(R));
-    if (!bytes.empty()) std::memcpy(values.data() + before, bytes.data(), bytes.size());
+    const std::size_t count = bytes.size() / sizeof(R);
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(R) == 0) {
+      // Copied into memory that was not set to zero first.
+      const auto* numbers = reinterpret_cast<const R*>(bytes.data());
+      values.insert(values.end(), numbers, numbers + count);
+    } else {
+      values.resize(before + count);
+      std::memcpy(values.data() + before, bytes.data(), bytes.size());
+    }
   }
 
   bool next_in_piece() {
