@@ -31,6 +31,8 @@ constexpr std::size_t kReadBytesMin = 32 << 10;
 /// Smaller ones must fit the read buffer beside what else it holds.
 constexpr std::size_t kLargeFrameBytes = 64 << 10;
 static_assert(kLargeFrameBytes + kReadBytesMin <= kReadBytes);
+/// From this size on a payload is lent rather than written.
+constexpr std::size_t kLendBytes = 32 << 10;
 /// All frames of one message together.
 constexpr std::uint64_t kMaxMessageBytes = 4 * protocol::kMaxPayloadBytes;
 
@@ -59,9 +61,15 @@ struct TaskChannel::Reader {
   std::size_t begin = 0;
   std::size_t end = 0;
 
+  std::optional<PayloadArena> borrows;
+
   // The message being read.
   std::optional<std::uint32_t> frame_count;
-  std::vector<std::uint32_t> frame_sizes;
+  struct Announced {
+    std::uint32_t size = 0;
+    Bytes lent;  ///< Empty: it comes over the stream.
+  };
+  std::vector<Announced> announced;
   std::uint64_t message_bytes = 0;
   Frames frames;
 
@@ -74,6 +82,7 @@ struct TaskChannel::Reader {
   void make_room();
   bool parse(const std::function<void(protocol::Message)>& received, std::string& failure);
   bool parse_sizes(std::string& failure);
+  bool parse_size(std::string& failure);
   bool parse_frames();
   bool finish_message(const std::function<void(protocol::Message)>& received, std::string& failure);
 };
@@ -109,25 +118,47 @@ bool TaskChannel::Reader::parse_sizes(std::string& failure) {
       return false;
     }
     frame_count = count;
-    frame_sizes.clear();
+    announced.clear();
     message_bytes = 0;
   }
-  while (frame_sizes.size() < *frame_count) {
-    if (available() < 4) return false;
-    const std::uint32_t size = get_u32(buffer.get() + begin);
-    begin += 4;
-    const std::uint64_t limit =
-        frame_sizes.empty() ? protocol::kMaxHeaderBytes : protocol::kMaxPayloadBytes;
-    message_bytes += size;
-    if (size > limit || message_bytes > kMaxMessageBytes) {
-      failure = "frame " + std::to_string(frame_sizes.size()) +
-                " of a message was announced with " + std::to_string(size) +
-                " bytes, allowed are " + std::to_string(limit) +
-                "; something other than achilles wrote into the task process's socket";
+  while (announced.size() < *frame_count) {
+    if (!parse_size(failure)) return false;
+  }
+  return true;
+}
+
+bool TaskChannel::Reader::parse_size(std::string& failure) {
+  if (available() < 4) return false;
+  const std::uint32_t word = get_u32(buffer.get() + begin);
+  // A header is never lent: what is parsed must not change meanwhile.
+  const bool lent = (word & kLent) != 0 && !announced.empty();
+  const std::uint32_t size = lent ? word & ~kLent : word;
+  const std::uint64_t limit =
+      announced.empty() ? protocol::kMaxHeaderBytes : protocol::kMaxPayloadBytes;
+  if (size > limit || message_bytes + size > kMaxMessageBytes) {
+    failure = "frame " + std::to_string(announced.size()) + " of a message was announced with " +
+              std::to_string(size) + " bytes, allowed are " + std::to_string(limit) +
+              "; something other than achilles wrote into the task process's socket";
+    return false;
+  }
+  if (lent && available() < 8) return false;
+  message_bytes += size;
+  Announced frame{size, {}};
+  if (lent) {
+    const std::uint32_t first_unit = get_u32(buffer.get() + begin + 4);
+    const auto borrowed = borrows ? borrows->borrow(first_unit, size) : std::nullopt;
+    if (!borrowed) {
+      failure = "frame " + std::to_string(announced.size()) + " of a message, of " +
+                std::to_string(size) + " bytes, was said to lie at unit " +
+                std::to_string(first_unit) +
+                " of the memory shared with the task process, where it cannot be; something other "
+                "than achilles wrote into the task process's socket";
       return false;
     }
-    frame_sizes.push_back(size);
+    frame.lent = *borrowed;
   }
+  begin += lent ? 8 : 4;
+  announced.push_back(std::move(frame));
   return true;
 }
 
@@ -139,7 +170,12 @@ bool TaskChannel::Reader::parse_frames() {
       large.reset();
       continue;
     }
-    const std::size_t size = frame_sizes[frames.size()];
+    Announced& next = announced[frames.size()];
+    if (!next.lent.empty()) {
+      frames.push_back(std::move(next.lent));
+      continue;
+    }
+    const std::size_t size = next.size;
     if (available() >= size) {
       frames.emplace_back(std::span<const std::byte>(buffer.get() + begin, size), buffer);
       begin += size;
@@ -179,10 +215,21 @@ bool TaskChannel::Reader::parse(const std::function<void(protocol::Message)>& re
 }
 
 TaskChannel::TaskChannel(int fd) : fd_(fd), reader_(std::make_unique<Reader>()) {}
+TaskChannel::TaskChannel(int fd, PayloadArena lends, PayloadArena borrows) : TaskChannel(fd) {
+  lends_ = std::move(lends);
+  reader_->borrows = std::move(borrows);
+}
 TaskChannel::~TaskChannel() = default;
 
 void TaskChannel::append(std::span<const std::byte> bytes) {
   gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
+}
+
+void TaskChannel::append_u32(std::uint32_t value) {
+  std::array<std::byte, 4> bytes;
+  put_u32(bytes.data(), value);
+  append(bytes);
+  unsent_bytes_ += bytes.size();
 }
 
 void TaskChannel::seal_gathered() {
@@ -191,18 +238,21 @@ void TaskChannel::seal_gathered() {
 }
 
 void TaskChannel::send(const protocol::Message& message) {
-  const Frames frames = protocol::encode(message);
-  const std::size_t prefix_bytes = 4 * (1 + frames.size());
-  const std::size_t start = gathered_.size();
-  gathered_.resize(start + prefix_bytes);
-  std::byte* out = gathered_.data() + start;
-  put_u32(out, static_cast<std::uint32_t>(frames.size()));
-  unsent_bytes_ += prefix_bytes;
-  for (const Bytes& frame : frames) {
-    put_u32(out += 4, static_cast<std::uint32_t>(frame.size()));
-    unsent_bytes_ += frame.size();
+  Frames frames = protocol::encode(message);
+  append_u32(static_cast<std::uint32_t>(frames.size()));
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto size = static_cast<std::uint32_t>(frames[i].size());
+    const bool large = i > 0 && size >= kLendBytes;
+    if (const auto unit = large && lends_ ? lends_->lend(frames[i].span()) : std::nullopt) {
+      append_u32(size | kLent);
+      append_u32(*unit);
+      frames[i] = {};
+    } else {
+      append_u32(size);
+    }
   }
   for (const Bytes& frame : frames) {
+    unsent_bytes_ += frame.size();
     if (frame.size() <= kGatherBytes) {
       append(frame.span());
     } else {

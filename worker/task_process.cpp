@@ -13,7 +13,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -21,22 +20,20 @@
 #include "worker/descriptor.hpp"
 #include "worker/task_channel.hpp"
 #include "worker/task_environment.hpp"
-#include "worker/task_page.hpp"
+#include "worker/task_memory.hpp"
 
 namespace achilles::worker {
 namespace {
 
 /// What each direction of the socket holds before a writer waits; the kernel may grant less.
 constexpr int kSocketBufferBytes = 1 << 20;
-constexpr std::size_t kPageBytes = 4096;
-static_assert(sizeof(TaskPage) <= kPageBytes);
 constexpr std::size_t kStderrTailBytes = 4096;
 /// How long the destructor waits for a killed process that the kernel cannot end yet.
 constexpr int kReapPatienceMs = 2000;
 /// Where descriptors wait before they are moved to their numbers: above those numbers, and no
 /// higher than need be. The first descriptor from 64 on makes the kernel enlarge the table, for
 /// which a process with several threads waits some ten milliseconds.
-constexpr int kParkedFdsFrom = kTaskPageFd + 1;
+constexpr int kParkedFdsFrom = kTaskMemoryFd + 1;
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -55,19 +52,19 @@ Descriptor park(int fd) {
   return Descriptor(parked);
 }
 
-Descriptor make_page_file() {
+Descriptor make_memory_file() {
   // Never executable, and never made smaller by the task process: that would kill its worker.
-  int fd = ::memfd_create("achilles-task-page", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  int fd = ::memfd_create("achilles-task", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   if (fd < 0 && errno == EINVAL) {
-    fd = ::memfd_create("achilles-task-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    fd = ::memfd_create("achilles-task", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   }
-  if (fd < 0) fail(errno, "its shared page was not created");
-  Descriptor page(fd);
-  if (::ftruncate(fd, kPageBytes) != 0) {
-    fail(errno, "its shared page has no memory");
+  if (fd < 0) fail(errno, "its shared memory was not created");
+  Descriptor file(fd);
+  if (::ftruncate(fd, sizeof(TaskMemory)) != 0) {
+    fail(errno, "its shared memory has no room");
   }
   ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-  return page;
+  return file;
 }
 
 /// posix_spawn's two argument objects, filled in.
@@ -165,7 +162,6 @@ void pass_on_to_stderr(std::string_view text) {
 
 struct TaskProcess::State {
   explicit State(TaskOptions options_) : options(std::move(options_)) {}
-  ~State();
 
   void start();
   void open_pidfd();
@@ -178,14 +174,10 @@ struct TaskProcess::State {
   Descriptor socket;
   Descriptor pidfd;
   Descriptor stderr_pipe;
-  TaskPage* page = nullptr;
+  std::shared_ptr<TaskMemory> memory;
   std::optional<TaskChannel> channel;
   std::string stderr_tail;
 };
-
-TaskProcess::State::~State() {
-  if (page) ::munmap(page, kPageBytes);
-}
 
 void TaskProcess::State::start() {
   std::array<int, 2> ends{};
@@ -202,15 +194,13 @@ void TaskProcess::State::start() {
     fail(errno, "its socket cannot be made non-blocking");
   }
 
-  const Descriptor page_file = make_page_file();
-  void* const memory =
-      ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, page_file.get(), 0);
-  if (memory == MAP_FAILED) fail(errno, "no memory for its page");
-  page = new (memory) TaskPage{};
+  const Descriptor memory_file = make_memory_file();
+  memory = map_task_memory(memory_file.get());
+  if (!memory) fail(errno, "no addresses for its shared memory");
 
   const Descriptor parked_socket = park(other_end.get());
   const Descriptor parked_program = park(options.program_fd);
-  const Descriptor parked_page = park(page_file.get());
+  const Descriptor parked_memory = park(memory_file.get());
   Descriptor parked_stderr;
   SpawnPlan plan;
   if (options.keep_stderr) {
@@ -227,8 +217,8 @@ void TaskProcess::State::start() {
   plan.open_stdin_empty();
   plan.move_to(parked_socket, kTaskSocketFd);
   plan.move_to(parked_program, kTaskProgramFd);
-  plan.move_to(parked_page, kTaskPageFd);
-  plan.close_from(kTaskPageFd + 1);
+  plan.move_to(parked_memory, kTaskMemoryFd);
+  plan.close_from(kTaskMemoryFd + 1);
   if (!options.working_folder.empty()) plan.change_folder(options.working_folder);
 
   std::vector<std::string_view> own_environment;
@@ -237,7 +227,7 @@ void TaskProcess::State::start() {
       plan.spawn(pid, options.program_name, task_environment(own_environment, options));
   if (error != 0) throw std::runtime_error(cannot_start(options, error));
   open_pidfd();
-  channel.emplace(socket.get());
+  channel.emplace(socket.get(), inputs_arena(memory), results_arena(memory));
 }
 
 void TaskProcess::State::open_pidfd() {
@@ -346,15 +336,15 @@ bool TaskProcess::read_stderr() {
 }
 
 void TaskProcess::do_not_skip(protocol::JobId job) {
-  stop_skipping(*state_->page, job);
+  stop_skipping(state_->memory->page, job);
 }
 
 void TaskProcess::skip_job(protocol::JobId job) {
-  ask_to_skip(*state_->page, job);
+  ask_to_skip(state_->memory->page, job);
 }
 
 std::uint64_t TaskProcess::take_back(std::uint64_t given) {
-  return take_back_chunks(*state_->page, given);
+  return take_back_chunks(state_->memory->page, given);
 }
 
 void TaskProcess::terminate() {
@@ -395,11 +385,12 @@ std::optional<TaskExited> TaskProcess::try_reap() {
 
   exited.task = state.options.task;
   exited.pid = static_cast<std::uint32_t>(state.pid);
-  if (const auto attempt = state.page->running_attempt.load(std::memory_order_acquire)) {
+  const TaskPage& page = state.memory->page;
+  if (const auto attempt = page.running_attempt.load(std::memory_order_acquire)) {
     exited.running_attempt = protocol::AttemptId{attempt};
   }
-  exited.running_item = state.page->running_item.load(std::memory_order_relaxed);
-  if (const auto attempt = state.page->begun_attempt.load(std::memory_order_acquire)) {
+  exited.running_item = page.running_item.load(std::memory_order_relaxed);
+  if (const auto attempt = page.begun_attempt.load(std::memory_order_acquire)) {
     exited.begun_attempt = protocol::AttemptId{attempt};
   }
   if (!failure().empty()) exited.how = failure() + "; " + exited.how;

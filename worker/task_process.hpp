@@ -28,7 +28,7 @@ inline constexpr const char* kTaskWorkerEnvironment =
 inline constexpr const char* kTaskSlotEnvironment = "ACHILLES_TASK_SLOT";
 inline constexpr int kTaskSocketFd = 3;
 inline constexpr int kTaskProgramFd = 4;
-inline constexpr int kTaskPageFd = 5;
+inline constexpr int kTaskMemoryFd = 5;
 
 struct TaskOptions {
   TaskId task;
@@ -43,8 +43,8 @@ struct TaskOptions {
       false;  ///< Embedded: the program's own environment. Else an allow-list.
 };
 
-/// Owns the process, its socket, its shared page and its stderr pipe. The destructor kills the
-/// process group and reaps it.
+/// Owns the process, its socket, the memory shared with it, and its stderr pipe. The destructor
+/// kills the process group and reaps it.
 class TaskProcess {
  public:
   /// Throws std::system_error or std::runtime_error with one sentence when it cannot be started.

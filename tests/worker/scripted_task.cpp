@@ -1,7 +1,6 @@
 // Stands in for a user's program in the tests: each OPEN_JOB's label is a line of a script, and the
 // results of a chunk are its items.
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,7 +12,7 @@
 
 #include "protocol/version.hpp"
 #include "worker/task_channel.hpp"
-#include "worker/task_page.hpp"
+#include "worker/task_memory.hpp"
 #include "worker/task_process.hpp"
 
 namespace {
@@ -94,10 +93,11 @@ void obey(worker::TaskChannel& channel, worker::TaskPage& page, const protocol::
 }  // namespace
 
 int main(int, char** argv) {
-  void* const memory =
-      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, worker::kTaskPageFd, 0);
-  auto& page = *static_cast<worker::TaskPage*>(memory);
-  worker::TaskChannel channel(worker::kTaskSocketFd);
+  const auto memory = worker::map_task_memory(worker::kTaskMemoryFd);
+  if (!memory) return 7;
+  auto& page = memory->page;
+  worker::TaskChannel channel(worker::kTaskSocketFd, worker::results_arena(memory),
+                              worker::inputs_arena(memory));
   protocol::TaskReady ready;
   if (const char* name = std::getenv(worker::kTaskProgramEnvironment)) {
     ready.program = protocol::program_from_hex(name).value_or(protocol::ProgramId{});

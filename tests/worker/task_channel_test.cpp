@@ -20,6 +20,7 @@ namespace {
 
 using namespace achilles;
 using protocol::Message;
+using worker::PayloadArena;
 using worker::TaskChannel;
 using Io = TaskChannel::Io;
 
@@ -45,6 +46,10 @@ Message job(std::uint64_t number, std::size_t context_bytes) {
   }
   open.context = protocol::Bytes::own(std::move(context));
   return open;
+}
+
+const protocol::Bytes& context_of(const Message& message) {
+  return std::get<protocol::OpenJob>(message).context;
 }
 
 std::vector<Message> receive_count(TaskChannel& channel, std::size_t count) {
@@ -115,6 +120,72 @@ TEST_CASE("messages of every size cross in both directions at once, and slices s
   echo.join();
   REQUIRE(channel.unsent_bytes() == 0);
   for (std::size_t i = 0; i < sizes.size(); ++i) REQUIRE(received[i] == job(i, sizes[i]));
+}
+
+TEST_CASE(
+    "large payloads are lent, what finds no room goes through the socket, headers always do") {
+  auto ends = make_ends(false);
+  const auto there = std::make_shared<PayloadArena::Memory>();
+  const auto back = std::make_shared<PayloadArena::Memory>();
+  TaskChannel out(ends.a.get(), PayloadArena(there), PayloadArena(back));
+  TaskChannel in(ends.b.get(), PayloadArena(back), PayloadArena(there));
+  out.send(job(1, 1 << 20));
+  CHECK(out.unsent_bytes() < 1000);
+  out.send(job(2, 5 << 20));
+  CHECK(out.unsent_bytes() > 5 << 20);
+  std::vector<Message> received;
+  while (received.size() < 2) {
+    out.flush();
+    in.receive([&](Message message) { received.push_back(std::move(message)); });
+  }
+  CHECK(received[0] == job(1, 1 << 20));
+  CHECK(received[1] == job(2, 5 << 20));
+  CHECK(context_of(received[0]).data() == there->units[0]);
+  CHECK(context_of(received[1]).data() != there->units[0]);
+
+  // A header may be as large.
+  protocol::KeepJobs keep;
+  keep.jobs.resize(10'000);
+  out.send(keep);
+  CHECK(out.unsent_bytes() > 50'000);
+  out.flush();
+  CHECK(receive_count(in, 1)[0] == Message(keep));
+}
+
+TEST_CASE("payloads lent in both directions come right while they are kept and dropped at random") {
+  auto ends = make_ends(false);
+  const auto there = std::make_shared<PayloadArena::Memory>();
+  const auto back = std::make_shared<PayloadArena::Memory>();
+  constexpr std::uint64_t kJobs = 400;
+  std::thread echo([&] {
+    TaskChannel channel(ends.b.get(), PayloadArena(back), PayloadArena(there));
+    std::uint64_t seen = 0;
+    const auto answer = [&](Message message) {
+      ++seen;
+      channel.send(message);
+    };
+    while (seen < kJobs && channel.receive(answer) != Io::kClosed) channel.flush();
+  });
+  TaskChannel channel(ends.a.get(), PayloadArena(there), PayloadArena(back));
+  std::mt19937 random(11);
+  std::vector<std::size_t> sizes(kJobs);
+  for (auto& size : sizes) size = random() % (1 << (10 + random() % 12));
+  std::vector<std::pair<std::uint64_t, Message>> kept;
+  std::uint64_t sent = 0;
+  for (std::uint64_t arrived = 0; arrived < kJobs;) {
+    for (; sent < kJobs && sent < arrived + 6; ++sent) channel.send(job(sent, sizes[sent]));
+    REQUIRE(channel.flush() != Io::kClosed);
+    REQUIRE(channel.receive([&](Message message) {
+      kept.emplace_back(arrived++, std::move(message));
+    }) != Io::kClosed);
+    while (!kept.empty() && random() % 3 != 0) {
+      std::swap(kept[random() % kept.size()], kept.back());
+      const auto number = kept.back().first;
+      REQUIRE(kept.back().second == job(number, sizes[number]));
+      kept.pop_back();
+    }
+  }
+  echo.join();
 }
 
 TEST_CASE("a message that trickles in byte by byte is put together") {
@@ -208,6 +279,30 @@ TEST_CASE("announced sizes beyond the limits are refused before memory is taken"
     REQUIRE_FALSE(channel.failure().empty());
     REQUIRE(channel.receive([](Message) {}) == Io::kClosed);
   }
+}
+
+TEST_CASE("lent frames that cannot be are refused with a reason") {
+  constexpr std::uint32_t kLent = TaskChannel::kLent;
+  // The header is lent; beyond the units; too large for them; empty.
+  const std::vector<std::vector<std::uint32_t>> bad = {{1, kLent | 10, 0},
+                                                       {2, 10, kLent | 40'000, 64},
+                                                       {2, 10, kLent | 70'000, 63},
+                                                       {2, 10, kLent | (5 << 20), 0},
+                                                       {2, 10, kLent, 0}};
+  for (const auto& numbers : bad) {
+    auto ends = make_ends(false);
+    TaskChannel channel(ends.a.get(), PayloadArena(std::make_shared<PayloadArena::Memory>()),
+                        PayloadArena(std::make_shared<PayloadArena::Memory>()));
+    write_u32s(ends.b.get(), numbers);
+    CHECK(channel.receive([](Message) {}) == Io::kClosed);
+    CHECK_FALSE(channel.failure().empty());
+  }
+  // Nothing was ever lent here.
+  auto ends = make_ends(false);
+  TaskChannel channel(ends.a.get());
+  write_u32s(ends.b.get(), {2, 10, kLent | 40'000, 0});
+  CHECK(channel.receive([](Message) {}) == Io::kClosed);
+  CHECK(channel.failure().find("at unit 0") != std::string::npos);
 }
 
 TEST_CASE("frames that are no message are refused with a reason") {

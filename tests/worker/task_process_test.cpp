@@ -94,7 +94,7 @@ TEST_CASE("a task process holds stdin, stdout, stderr and its three descriptors,
   REQUIRE(ask(process, "fd 0") == "/dev/null");
   REQUIRE(ask(process, "fd 3").starts_with("socket:"));
   REQUIRE(ask(process, "fd 4") == SCRIPTED_TASK);
-  REQUIRE(ask(process, "fd 5").starts_with("/memfd:achilles-task-page"));
+  REQUIRE(ask(process, "fd 5").starts_with("/memfd:achilles-task"));
   for (int fd = 6; fd < 40; ++fd) REQUIRE(ask(process, "fd " + std::to_string(fd)) == "none");
 }
 

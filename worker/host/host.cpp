@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -30,7 +29,7 @@
 #include "worker/host/exception_record.hpp"
 #include "worker/host/function_keys.hpp"
 #include "worker/task_channel.hpp"
-#include "worker/task_page.hpp"
+#include "worker/task_memory.hpp"
 #include "worker/task_process.hpp"
 
 namespace achilles::host {
@@ -90,20 +89,14 @@ std::uint64_t results_bytes_max(const protocol::OpenJob& spec) {
   return told == 0 ? protocol::kMaxPayloadBytes : std::min(told, protocol::kMaxPayloadBytes);
 }
 
-worker::TaskPage* map_page() {
-  void* page = mmap(nullptr, sizeof(worker::TaskPage), PROT_READ | PROT_WRITE, MAP_SHARED,
-                    worker::kTaskPageFd, 0);
-  close(worker::kTaskPageFd);
-  return page == MAP_FAILED ? nullptr : static_cast<worker::TaskPage*>(page);
-}
-
 class Host {
  public:
-  Host(worker::TaskPage& page, std::string worker, std::uint32_t slot)
-      : page_(page),
+  Host(const std::shared_ptr<worker::TaskMemory>& memory, std::string worker, std::uint32_t slot)
+      : page_(memory->page),
         worker_(std::move(worker)),
         host_(host_name()),
-        channel_(worker::kTaskSocketFd) {
+        channel_(worker::kTaskSocketFd, worker::results_arena(memory),
+                 worker::inputs_arena(memory)) {
     current_task().worker = worker_;
     current_task().slot = slot;
     std::thread([this] { watch(); }).detach();
@@ -158,7 +151,10 @@ class Host {
     if (auto* assign = std::get_if<protocol::Assign>(&message)) {
       // One chunk begins when the one before it has ended: the clock is read once for both.
       auto at = Clock::now();
-      for (auto& assignment : assign->chunks) at = run(assignment, at);
+      for (auto& given : assign->chunks) {
+        const auto assignment = std::move(given);  // Its inputs end with it.
+        at = run(assignment, at);
+      }
       return true;
     }
     std::fprintf(stderr, "achilles: the task process got a message it does not know and ends\n");
@@ -316,8 +312,9 @@ int run_host() {
   const auto slot =
       std::strtoul(take_environment(worker::kTaskSlotEnvironment).c_str(), nullptr, 10);
   close(worker::kTaskProgramFd);
-  auto* page = map_page();
-  if (!program || page == nullptr || fcntl(worker::kTaskSocketFd, F_SETFD, FD_CLOEXEC) != 0) {
+  const auto memory = worker::map_task_memory(worker::kTaskMemoryFd);
+  close(worker::kTaskMemoryFd);
+  if (!program || !memory || fcntl(worker::kTaskSocketFd, F_SETFD, FD_CLOEXEC) != 0) {
     std::fprintf(
         stderr,
         "achilles: this process was started as a task process, but not by a worker; unset %s\n",
@@ -326,7 +323,7 @@ int run_host() {
   }
   prctl(PR_SET_NAME, "achilles-task");  // In a memfd the kernel would call it by a number.
   // Never destroyed: its other thread lives until the process ends.
-  auto& host = *new Host(*page, worker, static_cast<std::uint32_t>(slot));
+  auto& host = *new Host(memory, worker, static_cast<std::uint32_t>(slot));
   return host.serve(*program);
 }
 
