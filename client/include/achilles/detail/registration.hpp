@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "achilles/callable.hpp"
+#include "achilles/detail/item_view.hpp"
 #include "achilles/host/chunk_call.hpp"
 #include "achilles/host/function_table.hpp"
 #include "achilles/values.hpp"
@@ -26,17 +27,19 @@ constexpr std::string_view type_name() {
   return text.substr(begin, end - begin);
 }
 
-/// Calls with the arguments of a tuple: what apply(f, args…) ships.
+/// How an item is given to a function.
 template <class F, class A>
 struct Invocation {
   using raw_result = std::invoke_result_t<const F&, A>;
-  static raw_result call(const F& function, A&& input) {
-    return std::invoke(function, std::move(input));
+  /// With the item, or with a view of it.
+  template <class Input>
+  static raw_result call(const F& function, Input&& input) {
+    return std::invoke(function, std::forward<Input>(input));
   }
 };
 
-/// The input of apply(f, args…): its own type, so that a function of one tuple is not mistaken for
-/// it.
+/// The input of apply(f, args…), called with each of them: its own type, so that a function of one
+/// tuple is not mistaken for it.
 template <class... Args>
 struct Arguments {
   std::tuple<Args...> values;
@@ -67,28 +70,42 @@ using result_t =
     std::conditional_t<std::is_void_v<typename Invocation<F, A>::raw_result>, std::monostate,
                        stored_t<typename Invocation<F, A>::raw_result>>;
 
+/// Calls the function, and encodes what it returns.
+template <class F, class A, class Input>
+void call_with(host::ChunkCall& call, const F& function, Input&& input) {
+  using Stage = host::ChunkCall::Stage;
+  call.enter(Stage::kCall);
+  if constexpr (std::is_void_v<typename Invocation<F, A>::raw_result>) {
+    Invocation<F, A>::call(function, std::forward<Input>(input));
+    call.enter(Stage::kEncodeResult);
+  } else {
+    decltype(auto) result = Invocation<F, A>::call(function, std::forward<Input>(input));
+    call.enter(Stage::kEncodeResult);
+    encode_value(call.results().buffer(), std::as_const(result));
+  }
+}
+
+template <class F, class A>
+void run_item(host::ChunkCall& call, const F& function) {
+  call.enter(host::ChunkCall::Stage::kDecodeInput);
+  if constexpr (TakesView<F, A>) {
+    if (const auto view = view_in_place<A>(call.input())) {
+      return call_with<F, A>(call, function, *view);
+    }
+  }
+  call_with<F, A>(call, function, InputDecoder<A>::decode(call.input()));
+}
+
 /// Runs a chunk inside the task process.
 template <class F, class A>
 void run_chunk(host::ChunkCall& call) {
-  using Stage = host::ChunkCall::Stage;
   while (call.begin_item()) {
     try {
       if (!call.state()) {
-        call.enter(Stage::kDecodeContext);
+        call.enter(host::ChunkCall::Stage::kDecodeContext);
         call.state() = std::make_shared<F>(CallableDecoder<F>::decode(call.context()));
       }
-      const F& function = *static_cast<const F*>(call.state().get());
-      call.enter(Stage::kDecodeInput);
-      A input = InputDecoder<A>::decode(call.input());
-      call.enter(Stage::kCall);
-      if constexpr (std::is_void_v<typename Invocation<F, A>::raw_result>) {
-        Invocation<F, A>::call(function, std::move(input));
-        call.enter(Stage::kEncodeResult);
-      } else {
-        decltype(auto) result = Invocation<F, A>::call(function, std::move(input));
-        call.enter(Stage::kEncodeResult);
-        encode_value(call.results().buffer(), std::as_const(result));
-      }
+      run_item<F, A>(call, *static_cast<const F*>(call.state().get()));
       call.end_item();
     } catch (...) {
       call.fail_item();
