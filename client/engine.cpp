@@ -230,7 +230,7 @@ void Engine::poll_descriptors(Lock& lock, std::optional<TimePoint> deadline, Pat
   lock.unlock();
   bool ready = false;
   if (patience == Patience::kSpin) {
-    const auto until = now() + client::ShortWaits::kSpinMax;
+    const auto until = now() + protocol::ShortWaits::kSpinMax;
     while (!ready && now() < until) ready = ::poll(watched, 2, 0) != 0;
   }
   timespec timeout{};

@@ -24,7 +24,7 @@
 #include "achilles/options.hpp"
 #include "client/cluster.hpp"
 #include "client/core/session.hpp"
-#include "client/short_waits.hpp"
+#include "protocol/short_waits.hpp"
 
 namespace achilles::detail {
 
@@ -101,7 +101,7 @@ class Engine {
   protocol::TimePoint last_driven_;  // By a user's thread.
   protocol::TimePoint last_turn_;
   protocol::TimePoint last_job_closed_;
-  client::ShortWaits waits_;  // Of users' threads that led.
+  protocol::ShortWaits waits_;  // Of users' threads that led.
   int pollers_ = 0;
   std::optional<protocol::TimePoint> polling_until_;  // Of the last to start polling.
   std::condition_variable no_pollers_;

@@ -214,6 +214,9 @@ void TaskManager::carry_out(const SendToTask& command) {
   if (const auto* open = std::get_if<protocol::OpenJob>(&command.message)) {
     found->second.process.do_not_skip(open->job);
   }
+  if (std::holds_alternative<protocol::Assign>(command.message)) {
+    found->second.process.set_alone(command.alone);
+  }
   found->second.process.send(command.message);
   if (!found->second.dirty) {
     found->second.dirty = true;

@@ -19,6 +19,8 @@ struct TaskPage {
   /// The attempt begun last; 0 when all results are written. A function may ruin the process and
   /// return.
   std::atomic<std::uint64_t> begun_attempt;
+  /// Written by the worker: 1 when the chunk given last is all that is under way there. A hint.
+  std::atomic<std::uint64_t> alone;
   // Written by the worker: the job to skip. Use the two functions below: they never see half a job.
   std::atomic<std::uint64_t> skip_job_number;
   std::atomic<std::uint64_t> skip_job_client;

@@ -335,6 +335,10 @@ bool TaskProcess::read_stderr() {
   return true;
 }
 
+void TaskProcess::set_alone(bool alone) {
+  state_->memory->page.alone.store(alone ? 1 : 0, std::memory_order_relaxed);
+}
+
 void TaskProcess::do_not_skip(protocol::JobId job) {
   stop_skipping(state_->memory->page, job);
 }

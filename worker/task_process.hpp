@@ -73,6 +73,8 @@ class TaskProcess {
   void receive_rest(const std::function<void(protocol::Message)>& received);
   /// Reads what is there and passes it on to our own stderr. False at its end.
   bool read_stderr();
+  /// What is sent next is all that is under way here: the host may spin once it has done it.
+  void set_alone(bool alone);
   void skip_job(protocol::JobId job);
   /// Takes back all of the first `given` chunks that the host has not come to. Answers how many it
   /// has come to.

@@ -116,6 +116,30 @@ TEST_CASE("few tiny chunks are spread over idle tasks before any gets a second o
   CHECK(h.given(tasks[0]) == Numbers{12, 13});
 }
 
+TEST_CASE("a chunk is marked when it is all that is under way") {
+  Harness h(2);
+  h.in_session();
+  const TaskId a = start_one(h, 1, 1, 10'000);
+  const auto alone = [&] {
+    const auto command = h.take<SendToTask>();
+    CHECK(std::holds_alternative<protocol::Assign>(command.message));
+    return command.alone;
+  };
+  h.assign({assignment(1, 2)});
+  CHECK(alone());
+  SECTION("not one that comes behind another") {
+    h.assign({assignment(1, 3)});
+    CHECK_FALSE(alone());
+  }
+  SECTION("not several") {
+    h.answer(a, {result_of(assignment(1, 2), 10'000)});
+    h.settle();
+    h.results_sent();
+    h.assign({assignment(1, 3), assignment(1, 4)});
+    CHECK_FALSE(alone());
+  }
+}
+
 TEST_CASE("warm task is reused for the second job of the same program") {
   Harness h;
   h.in_session();

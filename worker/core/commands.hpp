@@ -34,6 +34,10 @@ struct SendToTask {
   /// OpenJob, Assign or CloseJob. With an OpenJob, a SkipJobInTask of that same job is taken back:
   /// a job may come again after it was closed, when its client was away for long.
   protocol::Message message;
+  /// With an Assign: its one chunk is all that is under way on this worker. Whoever waits for it
+  /// may send the next one at once, and no other work wants the processor: the host may look for
+  /// more for a moment before it sleeps.
+  bool alone = false;
 };
 /// Through the shared page: leave this job's items undone, from the next item on. The host still
 /// answers each of the job's chunks, with as many items as it has done.

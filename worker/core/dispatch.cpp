@@ -67,7 +67,8 @@ void Agent::State::settle(Turn& turn) {
   }
   for (Task* task : given_to) {
     protocol::Assign assign{std::exchange(task->outbox, {})};
-    turn.out.push_back(SendToTask{task->id, std::move(assign)});
+    const bool alone = tasks.in_use() == 1 && task->given.size() == 1;
+    turn.out.push_back(SendToTask{task->id, std::move(assign), alone});
   }
   given_to.clear();
 }

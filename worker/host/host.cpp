@@ -25,6 +25,7 @@
 #include "protocol/kept_memory.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/messages.hpp"
+#include "protocol/short_waits.hpp"
 #include "worker/host/current_task.hpp"
 #include "worker/host/exception_record.hpp"
 #include "worker/host/function_keys.hpp"
@@ -115,8 +116,7 @@ class Host {
       page_.begun_attempt.store(0, std::memory_order_release);
       std::fflush(nullptr);  // A process that is killed later must not take its output along.
       std::deque<protocol::Message> arrived;
-      const auto io =
-          channel_.receive([&](protocol::Message m) { arrived.push_back(std::move(m)); });
+      const auto io = receive(arrived);
       for (auto& message : arrived) {
         if (!handle(std::move(message))) return 1;
       }
@@ -136,6 +136,22 @@ class Host {
   [[noreturn]] static void end_process_group() {
     ::kill(0, SIGKILL);
     _exit(1);
+  }
+
+  /// Waits for more. When calls come one at a time, each at once after the one before, it does not
+  /// go to sleep in between: to be woken takes longer than such a call. With other work under way
+  /// the processor is better left to that.
+  worker::TaskChannel::Io receive(std::deque<protocol::Message>& arrived) {
+    const auto began = Clock::now();
+    if (waits_.likely() && page_.alone.load(std::memory_order_relaxed) != 0) {
+      pollfd more{worker::kTaskSocketFd, POLLIN, 0};
+      const auto until = began + protocol::ShortWaits::kSpinMax;
+      while (poll(&more, 1, 0) == 0 && Clock::now() < until) {
+      }
+    }
+    const auto io = channel_.receive([&](protocol::Message m) { arrived.push_back(std::move(m)); });
+    waits_.note(Clock::now() - began);
+    return io;
   }
 
   bool handle(protocol::Message message) {
@@ -287,6 +303,7 @@ class Host {
   std::string worker_;
   std::string host_;
   std::map<protocol::JobId, OpenedJob> jobs_;
+  protocol::ShortWaits waits_;
 
   std::mutex mutex_;  // Of what is below; of the channel, its sending half.
   worker::TaskChannel channel_;

@@ -4,7 +4,7 @@
 // were shorter than that looks again and again for a while instead; one whose waits are long, or
 // get long because it takes the processor from whom it waits for, sleeps at once.
 //
-// Pure. Thread ownership: whoever waits, or under the engine's mutex.
+// Pure. Thread ownership: whoever waits, or who guards it with a mutex.
 #pragma once
 
 #include <algorithm>
@@ -12,21 +12,21 @@
 
 #include "protocol/time.hpp"
 
-namespace achilles::client {
+namespace achilles::protocol {
 
 class ShortWaits {
  public:
   /// The longest time to look again and again.
-  static constexpr protocol::Duration kSpinMax = std::chrono::microseconds(50);
+  static constexpr Duration kSpinMax = std::chrono::microseconds(50);
 
   bool likely() const { return average_ < kSpinMax; }
-  void note(protocol::Duration waited) { average_ += (std::min(waited, kNotedMax) - average_) / 4; }
+  void note(Duration waited) { average_ += (std::min(waited, kNotedMax) - average_) / 4; }
 
  private:
   /// One long wait among short ones is forgotten after a few.
-  static constexpr protocol::Duration kNotedMax = 8 * kSpinMax;
+  static constexpr Duration kNotedMax = 8 * kSpinMax;
 
-  protocol::Duration average_ = kNotedMax;
+  Duration average_ = kNotedMax;
 };
 
-}  // namespace achilles::client
+}  // namespace achilles::protocol

@@ -1,9 +1,9 @@
 // Who looks again and again instead of going to sleep.
-#include "client/short_waits.hpp"
+#include "protocol/short_waits.hpp"
 
 #include "tests/support/catch.hpp"
 
-using achilles::client::ShortWaits;
+using achilles::protocol::ShortWaits;
 using namespace std::chrono_literals;
 
 TEST_CASE("a wait is thought to be short after some that were, and not at first") {
