@@ -225,8 +225,36 @@ def write_client(corpus):
         (corpus / name).write_bytes(bytes([0]) + seed)
 
 
+# Of fuzz_channel: a frame's size has this bit when the frame is lent.
+LENT = 1 << 31
+
+
+def u32(value):
+    return value.to_bytes(4, "little")
+
+
+def written(stream):
+    pieces = [stream[at:at + 250] for at in range(0, len(stream), 250)]
+    return b"".join(bytes([len(piece) - 1]) + piece for piece in pieces)
+
+
+def write_channel(corpus):
+    drop = bytes([250])
+    for path in sorted(GOLDEN.glob("*.hex")):
+        first, *others = frames_of(path.read_text())
+        count = u32(1 + len(others)) + u32(len(first))
+        sizes = b"".join(u32(len(frame)) for frame in others)
+        (corpus / path.stem).write_bytes(written(count + sizes + first + b"".join(others)) + drop)
+        if others:
+            lent = b"".join(u32(LENT | len(frame)) + u32(7) for frame in others)
+            (corpus / (path.stem + "_lent")).write_bytes(written((count + lent + first) * 2) + drop)
+    beyond = u32(2) + u32(4) + u32(LENT | 70000) + u32(63)
+    (corpus / "beyond").write_bytes(written(beyond))
+
+
 WRITERS = {
     "decode": write_decode,
+    "channel": write_channel,
     "hop": write_hop,
     "broker": write_broker,
     "worker": write_worker,
