@@ -11,8 +11,8 @@
 // pages cost more than the socket does.
 //
 // Invariants: a unit is the lender's, or lent; only the lender lends, only the borrower gives back.
-// Lending is for one thread at a time, borrowing too. The Bytes may die on any thread, and after the
-// arena.
+// Lending is for one thread at a time, borrowing too. The Bytes may die on any thread, and after
+// the arena.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // The worker's end of a task channel, fed anything that a task process might write: messages whole
-// and in pieces, sizes that cannot be, frames lent where none can lie. Whatever comes, what it takes
-// for a message can be read, and where it gives up it says why.
+// and in pieces, sizes that cannot be, frames lent where none can lie. Whatever comes, what it
+// takes for a message can be read, and where it gives up it says why.
 //
 // An input is steps one after another: a byte says how many of the next ones are written, or, from
 // kDrop on, that the oldest message is dropped.
@@ -60,8 +60,7 @@ class World {
  private:
   /// False: the channel gave up, and says why.
   bool write(const protocol::Bytes& bytes) {
-    require(::write(task_.get(), bytes.data(), bytes.size()) ==
-            static_cast<ssize_t>(bytes.size()));
+    require(::write(task_.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
     const auto keep = [&](protocol::Message message) { messages_.push_back(std::move(message)); };
     if (channel_.receive(keep) != TaskChannel::Io::kClosed) return true;
     require(!channel_.failure().empty());
