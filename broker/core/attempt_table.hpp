@@ -15,10 +15,14 @@
 #include <memory_resource>
 #include <unordered_map>
 
+#include "protocol/limits.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/time.hpp"
 
 namespace achilles::broker {
+
+/// No result is larger, whatever its worker says: sums of these do not overflow.
+inline constexpr std::uint64_t kAnnouncedBytesMax = 4 * protocol::kMaxPayloadBytes;
 
 struct Attempt {
   protocol::JobId job;

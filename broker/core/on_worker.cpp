@@ -98,6 +98,7 @@ void Scheduler::State::requeue(AttemptId id, bool recalled) {
 }
 
 void Scheduler::State::announce(Job& job, AttemptId id, Attempt& attempt, std::uint64_t cost) {
+  cost = std::min(cost, kAnnouncedBytesMax);
   settle_race(job, id, attempt);
   Worker& worker = *workers.find(attempt.worker);
   attempt.announced_bytes = cost;

@@ -87,6 +87,17 @@ TEST_CASE("a large result is announced, and granted when it fits") {
   CHECK(f.broker.expect<p::Grant>(2).attempt == work[5].attempt);
 }
 
+TEST_CASE("announced sizes that no result can have do not wrap the sums") {
+  Fixture f(100'000);
+  auto work = f.broker.assigned(2);
+  REQUIRE(work.size() == 6);
+  f.broker.send(2, p::ResultReady{work[3].attempt, 1ULL << 63, 5});
+  f.broker.send(2, p::ResultReady{work[4].attempt, 1ULL << 63, 5});
+  f.broker.settle();
+  CHECK(f.broker.expect<p::Grant>(2).attempt == work[3].attempt);
+  CHECK(f.broker.quiet());
+}
+
 TEST_CASE("a worker that drained and says BYE gives back what is not accepted") {
   Fixture f(100'000, 6);
   auto work = f.broker.assigned(2);
