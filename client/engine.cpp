@@ -445,6 +445,13 @@ void Engine::run_in_background() {
   }
 }
 
+void Engine::require_own_process() const {
+  if (in_own_process()) return;
+  throw Error(
+      "achilles: this Pool belongs to the process that this one was forked from; make a Pool here, "
+      "after the fork");
+}
+
 std::vector<int> Engine::task_pids() {
   Lock lock(mutex_);
   return closed_ ? std::vector<int>{} : cluster_->task_pids();

@@ -24,6 +24,7 @@
 #include "achilles/options.hpp"
 #include "client/cluster.hpp"
 #include "client/core/session.hpp"
+#include "client/own_process.hpp"
 #include "protocol/short_waits.hpp"
 
 namespace achilles::detail {
@@ -50,6 +51,9 @@ class Engine {
 
   void close();
   std::vector<int> task_pids();
+  /// Throws Error in a forked child of the process that made it, where nothing else may be called.
+  void require_own_process() const;
+  bool in_own_process() const { return process_.is_this_one(); }
 
  private:
   struct Consumer {
@@ -85,6 +89,7 @@ class Engine {
   void run_in_background();
   void wake_pollers();
 
+  const client::OwnProcess process_;
   PoolOptions options_;
   protocol::ProgramId program_;
 

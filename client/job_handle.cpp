@@ -76,16 +76,23 @@ JobHandle::JobHandle(std::shared_ptr<Engine> engine, JobRequest request)
   if (engine == nullptr) {
     throw PoolClosed("achilles: this Pool was moved from; call the one it was moved to");
   }
+  engine->require_own_process();
   state_->engine = std::move(engine);
   state_->label = request.record->label;
   state_->job = state_->engine->open_job(request, open_);
 }
 
 JobHandle::~JobHandle() {
-  state_->engine->close_job(state_->job);
+  if (state_->engine->in_own_process()) {
+    state_->engine->close_job(state_->job);
+  } else {
+    // The results may lie in memory that the parent and its task processes share.
+    static_cast<void>(state_.release());
+  }
 }
 
 JobHandle::Next JobHandle::wait() {
+  state_->engine->require_own_process();
   if (state_->holds_results()) return Next::kResult;
   return state_->engine->wait(state_->job);
 }

@@ -48,6 +48,13 @@ client::SessionOptions session_options(const PoolOptions& options, const std::st
   return session;
 }
 
+/// Ends with its last Pool and range, but never in a forked child.
+std::shared_ptr<detail::Engine> owned(std::unique_ptr<detail::Engine> engine) {
+  return {engine.release(), [](detail::Engine* last) {
+            if (last->in_own_process()) delete last;
+          }};
+}
+
 std::shared_ptr<detail::Engine> make_engine(const PoolOptions& options) {
   require_main_entered();
   if (options.result_bytes_max == 0 || options.connect_timeout.count() < 0) {
@@ -60,8 +67,8 @@ std::shared_ptr<detail::Engine> make_engine(const PoolOptions& options) {
   if (!broker) {
     const auto slots = options.slots != 0 ? options.slots : worker::usable_cores();
     auto cluster = std::make_unique<client::EmbeddedCluster>(slots, program, protocol::now());
-    return std::make_shared<detail::Engine>(options, session, std::move(cluster),
-                                            protocol::ProgramId{});
+    return owned(std::make_unique<detail::Engine>(options, session, std::move(cluster),
+                                                  protocol::ProgramId{}));
   }
   client::require_system_libraries_only();
   try {
@@ -71,7 +78,8 @@ std::shared_ptr<detail::Engine> make_engine(const PoolOptions& options) {
     }
     session.brokers = endpoints.size();
     auto cluster = std::make_unique<client::RemoteCluster>(std::move(endpoints), program);
-    return std::make_shared<detail::Engine>(options, session, std::move(cluster), program->id());
+    return owned(
+        std::make_unique<detail::Engine>(options, session, std::move(cluster), program->id()));
   } catch (const std::invalid_argument& error) {
     throw Error("achilles cannot use the broker's address in " + broker->source + ": " +
                 error.what());
@@ -101,10 +109,12 @@ ConfiguredPool Pool::with(CallOptions options) const {
   return {Pool(engine_), options};
 }
 void Pool::close() {
-  if (engine_) engine_->close();
+  if (engine_ && engine_->in_own_process()) engine_->close();
 }
 std::vector<int> Pool::task_pids() const {
-  return engine_ ? engine_->task_pids() : std::vector<int>{};
+  if (!engine_) return {};
+  engine_->require_own_process();
+  return engine_->task_pids();
 }
 
 }  // namespace achilles

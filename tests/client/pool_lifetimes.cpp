@@ -1,4 +1,7 @@
 // Who outlives whom: Pools, their ranges, and those who wait for them.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <achilles/pool.hpp>
 #include <optional>
 #include <thread>
@@ -45,6 +48,46 @@ TEST_CASE("a range outlives its Pool") {
     if (*at != expected++) FAIL("out of order: " << *at);
   }
   CHECK(expected == 3001);
+}
+
+TEST_CASE("a forked child leaves its parent's Pool alone") {
+  constexpr std::size_t kSize = 200'000;
+  std::optional<Pool> pool = Pool::local(2);
+  const auto fill = [](int x) { return std::vector<int>(kSize, x); };
+  std::optional results = pool->imap(fill, std::views::iota(0, 60), {.chunksize = 1});
+  auto at = results->begin();
+  const auto tasks = pool->task_pids();
+  for (int x = 0; x < 60; ++x, ++at) {
+    if (x == 10) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        int refused = 0;
+        try {
+          pool->apply(next, 1);
+        } catch (const achilles::Error&) {
+          ++refused;
+        }
+        try {
+          ++at;
+        } catch (const achilles::Error&) {
+          ++refused;
+        }
+        pool->close();
+        pool.reset();
+        results.reset();
+        {
+          const auto ended = std::move(at);
+        }
+        ::_exit(refused);
+      }
+      int status = 0;
+      REQUIRE(::waitpid(child, &status, 0) == child);
+      CHECK(WIFEXITED(status));
+      CHECK(WEXITSTATUS(status) == 2);
+    }
+    REQUIRE(*at == std::vector<int>(kSize, x));
+  }
+  CHECK(pool->task_pids() == tasks);
 }
 
 TEST_CASE("a Pool is moved while its range is read") {
