@@ -79,6 +79,14 @@ TEST_CASE("views arrive whole, of small items and large, through every kind of c
   }
 }
 
+TEST_CASE("a function may take its view however it takes a value") {
+  const std::vector<std::string> texts{"abc", ""};
+  const std::vector<std::size_t> sizes{3, 0};
+  CHECK(pool().map([](std::string_view&& text) { return text.size(); }, texts) == sizes);
+  CHECK(pool().map([](const std::string_view& text) { return text.size(); }, texts) == sizes);
+  CHECK(pool().map([](const std::string_view text) { return text.size(); }, texts) == sizes);
+}
+
 TEST_CASE("a function may return a part of the view it got") {
   const auto head = [](std::string_view text) { return text.substr(0, 2); };
   CHECK(pool().map(head, std::vector<std::string>{"abc", "x", ""}) ==

@@ -89,8 +89,8 @@ template <class F, class A>
 void run_item(host::ChunkCall& call, const F& function) {
   call.enter(host::ChunkCall::Stage::kDecodeInput);
   if constexpr (TakesView<F, A>) {
-    if (const auto view = view_in_place<A>(call.input())) {
-      return call_with<F, A>(call, function, *view);
+    if (auto view = view_in_place<A>(call.input())) {
+      return call_with<F, A>(call, function, *std::move(view));
     }
   }
   call_with<F, A>(call, function, InputDecoder<A>::decode(call.input()));
